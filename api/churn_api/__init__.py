@@ -1,0 +1,1 @@
+"""The churn API: on-demand answers from the Production model."""

@@ -1,0 +1,1 @@
+"""Churn scoring and retraining: the library behind the DAGs, the command line and the API."""

@@ -1,0 +1,1 @@
+"""The only code that speaks SQL: one module a table, statements in queries/."""

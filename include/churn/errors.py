@@ -1,0 +1,73 @@
+"""Domain errors. Each says what is wrong and names the operator's next step."""
+
+
+class ChurnError(Exception):
+    """A failure that a person can act on.
+
+    `message` says what is wrong (which row, field, file or service), `next_step` what to do about it.
+    """
+
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(f"{message} {next_step}")
+        self.message = message
+        self.next_step = next_step
+
+
+class ExtractRefused(ChurnError):
+    """A landed file was refused whole; `customers` is as it was."""
+
+
+class NothingToTrainOn(ChurnError):
+    """The snapshot has no labels, or too few of one class, to train or judge a model."""
+
+
+class NoCustomers(ChurnError):
+    """No extract has been admitted yet, so there is no customer table to read."""
+
+
+class NoProductionModel(ChurnError):
+    """No version of the model carries the alias `production`."""
+
+
+class RegistryUnavailable(ChurnError):
+    """The model registry cannot be reached."""
+
+
+class ArtifactRejected(ChurnError):
+    """A model artifact is damaged, incomplete, or does not match its recorded digest."""
+
+
+class RunRejected(ChurnError):
+    """A scoring run failed its checks; the published table is as it was."""
+
+
+class RunNotOpen(ChurnError):
+    """A scoring run is not in the state that this step needs."""
+
+
+class SchemaBehind(ChurnError):
+    """The database schema is not at the revision that this code needs."""
+
+
+class DatabaseUnavailable(ChurnError):
+    """The database cannot be reached."""
+
+
+class AlreadyRunning(ChurnError):
+    """Another process holds the lock for this work."""
+
+
+class InvalidRecord(ChurnError):
+    """A single customer record breaks the column contract; `field` names the column."""
+
+    def __init__(self, message: str, next_step: str, field: str) -> None:
+        super().__init__(message, next_step)
+        self.field = field
+
+
+class PlatformError(ChurnError):
+    """A process of the local platform did not start or did not become healthy."""
+
+
+class ConfigurationError(ChurnError):
+    """A setting or policy value is missing or unusable."""

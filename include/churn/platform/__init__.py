@@ -1,0 +1,1 @@
+"""The local platform: PostgreSQL, MLflow, Airflow and the API under one supervisor, on loopback only."""

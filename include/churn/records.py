@@ -1,0 +1,153 @@
+"""Frozen values that pass between layers."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+ExtractState = Literal["received", "admitted", "refused"]
+RunState = Literal["open", "scored", "checked", "published", "rejected", "superseded"]
+Severity = Literal["refuse", "quarantine", "warn"]
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file in the landing place, known by the hash of its content.
+
+    `content_hash` is the SHA-256 of the bytes in hex; `snapshot_date` comes from its name,
+    customers-YYYY-MM-DD.csv.
+    """
+
+    url: str
+    snapshot_date: date
+    content_hash: str
+    byte_count: int
+
+
+@dataclass(frozen=True)
+class Extract:
+    """One landed file and what was decided about it."""
+
+    extract_id: int
+    content_hash: str
+    source_url: str
+    snapshot_date: date
+    state: ExtractState
+    row_count: int | None
+    admitted_count: int | None
+    quarantined_count: int | None
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class ExpectationResult:
+    """What one expectation of a suite observed."""
+
+    expectation: str
+    column_name: str | None
+    severity: Severity
+    succeeded: bool
+    unexpected_count: int | None
+    observed_value: Any
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One registered version of the model `churn`."""
+
+    version: int
+    mlflow_run_id: str
+    digest: str
+    stage: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model achieved on rows that it was not trained on.
+
+    Rates and errors are between 0 and 1; `lift_10` is the churn rate of the tenth with the highest scores
+    over the overall churn rate.
+    """
+
+    row_count: int
+    churn_rate: float
+    roc_auc: Interval
+    pr_auc: float
+    brier: float
+    log_loss: float
+    calibration_error: float
+    lift_10: float
+    capture_20: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a decision: what was asked, what was found, whether it holds."""
+
+    name: str
+    passed: bool
+    observed: float | str | None
+    required: float | str | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The outcome of a gate with every rule and number."""
+
+    approved: bool
+    reason: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class ScoringRun:
+    """One scoring of one snapshot with one model version."""
+
+    scoring_run_id: int
+    extract_id: int
+    snapshot_date: date
+    model_version: int
+    model_digest: str
+    state: RunState
+    customer_count: int | None
+    scored_count: int | None
+    published_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """The drift of one column: the test's statistic against its threshold."""
+
+    column_name: str
+    method: str
+    statistic: float
+    threshold: float
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class DriftVerdict:
+    """What a drift report concludes."""
+
+    verdict: Literal["stable", "drifted", "not enough rows", "no reference"]
+    drifted_rate: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message to people: what happened, what it means, what to do."""
+
+    title: str
+    happened: str
+    meaning: str
+    next_step: str

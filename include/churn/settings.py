@@ -1,0 +1,55 @@
+"""WHERE things are: one frozen object, read once from CHURN_* variables."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Addresses and paths of one environment. Secrets are SecretStr and come from the environment only.
+
+    A service whose address is given is used as it is; the local platform starts the others itself.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CHURN_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    project_dir: Path = Field(PROJECT, description="The checkout: dags/, plugins/, great_expectations/, api/.")
+    home: Path = Field(PROJECT / ".local", description="State of the local platform; two homes, two platforms.")
+
+    database_url: SecretStr | None = Field(None, description="PostgreSQL of the `churn` schemas, as churn_pipeline.")
+    admin_database_url: SecretStr | None = Field(None, description="The same database as a role that may migrate.")
+    api_database_url: SecretStr | None = Field(None, description="The same database as churn_api.")
+    airflow_database_url: SecretStr | None = Field(None, description="Airflow's own metadata database.")
+    mlflow_database_url: SecretStr | None = Field(None, description="MLflow's backend store.")
+    mlflow_tracking_uri: str | None = Field(
+        None,
+        validation_alias=AliasChoices("CHURN_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+        description="MLflow server.",
+    )
+    mlflow_artifacts_url: str | None = Field(None, description="Where MLflow keeps artifacts: a folder or s3://.")
+
+    landing_url: str | None = Field(None, description="Where extracts land: a folder or s3://bucket/prefix.")
+    reports_dir: Path | None = Field(None, description="Folder of drift reports and data docs.")
+    policy_file: Path | None = Field(None, description="TOML file that overrides policy defaults.")
+    notify_urls: SecretStr | None = Field(None, description="Apprise URLs, separated by spaces.")
+
+    airflow_port: int = Field(8080, description="First port tried for the Airflow UI.")
+    mlflow_port: int = Field(5000, description="First port tried for MLflow.")
+    api_port: int = Field(8000, description="First port tried for the API.")
+    postgres_port: int = Field(5432, description="First port tried for the embedded PostgreSQL.")
+
+    airflow_url: str | None = Field(None, description="Where people reach the Airflow UI.")
+    api_url: str | None = Field(None, description="Where people reach the API.")
+
+    @property
+    def landing(self) -> str:
+        """The landing folder or bucket prefix in force."""
+        return self.landing_url or str(self.home.resolve() / "landing")
+
+    @property
+    def reports(self) -> Path:
+        """The folder of reports in force."""
+        return self.reports_dir or self.home.resolve() / "reports"

@@ -1,0 +1,1 @@
+"""What the DAGs share: assets, default arguments, callbacks, the doors to Connections."""

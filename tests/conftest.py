@@ -1,0 +1,104 @@
+"""What every test shares: one real PostgreSQL a session, one fresh database a test that asks for it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psycopg
+import pytest
+
+from churn.db.database import Database
+from churn.db.migrations import LOGIN_ROLES, migrate, set_password
+from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.postgres import EmbeddedPostgres, create_database
+
+PASSWORD = "only-for-tests"
+
+
+@dataclass(frozen=True)
+class TestServer:
+    """A PostgreSQL server with superuser `postgres`."""
+
+    __test__ = False
+    port: int
+
+    def url(self, role: str, database: str) -> str:
+        return f"postgresql://{role}:{PASSWORD}@{LOOPBACK}:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """A freshly migrated churn database, seen as each of its roles."""
+
+    __test__ = False
+    server: TestServer
+    name: str
+
+    def as_role(self, role: str) -> Database:
+        return Database(self.server.url(role, self.name))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TestServer]:
+    """A real server in a folder of its own, stopped at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="churn-test-pg-"))
+    folder.chmod(0o755)
+    server = EmbeddedPostgres.under(folder)
+    server.initialise(PASSWORD)
+    port = free_port(20_000 + os.getpid() % 10_000)
+    server.start(port, folder / "postgres.log")
+    try:
+        yield TestServer(port)
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: TestServer) -> str:
+    """A database with the schema in place, to be copied."""
+    create_database(postgres.url("postgres", "postgres"), "churn_template")
+    admin = Database(postgres.url("postgres", "churn_template"))
+    migrate(admin)
+    for role in LOGIN_ROLES:
+        set_password(admin, role, PASSWORD)
+    return "churn_template"
+
+
+@pytest.fixture
+def churn_database(postgres: TestServer, migrated_template: str, request: pytest.FixtureRequest) -> TestDatabase:
+    """A fresh churn database for one test."""
+    name = f"churn_{abs(hash(request.node.nodeid)) % 10**12}"
+    with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # noqa: S608 - digits only
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+        connection.execute(
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; "
+            f"GRANT CONNECT ON DATABASE {name} TO churn_owner, churn_pipeline, churn_api, crm_reader, grafana_reader"
+        )
+    return TestDatabase(postgres, name)
+
+
+@pytest.fixture
+def pipeline(churn_database: TestDatabase) -> Database:
+    """The fresh database as churn_pipeline."""
+    return churn_database.as_role("churn_pipeline")
+
+
+@pytest.fixture(scope="session")
+def telco_csv() -> Path:
+    """The public data set on this machine; tests that need it skip, saying so, where it is absent."""
+    path = os.environ.get("CHURN_TELCO_CSV")
+    if not path or not Path(path).is_file():
+        pytest.skip("CHURN_TELCO_CSV does not name the Telco Customer Churn file")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def telco(telco_csv: Path) -> pd.DataFrame:
+    """The public data set as text, as it is in the file."""
+    return pd.read_csv(telco_csv, dtype=str, keep_default_na=False)

@@ -1,0 +1,110 @@
+"""The schema and its roles: least privilege is what each role cannot do."""
+
+import psycopg
+import pytest
+
+from churn.db.database import Database
+from churn.db.migrations import current_revision, migrate, needed_revision, require_current_schema
+from churn.errors import AlreadyRunning, ConfigurationError, DatabaseUnavailable, SchemaBehind
+from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.postgres import create_database
+from tests.conftest import TestDatabase, TestServer
+
+
+def test_migrating_twice_changes_nothing(churn_database: TestDatabase) -> None:
+    admin = churn_database.as_role("postgres")
+    assert migrate(admin) == needed_revision() == current_revision(admin)
+
+
+def test_an_empty_database_is_refused_with_the_command_that_mends_it(postgres: TestServer) -> None:
+    create_database(postgres.url("postgres", "postgres"), "empty")
+    with pytest.raises(SchemaBehind, match="churn db migrate"):
+        require_current_schema(Database(postgres.url("postgres", "empty")))
+
+
+@pytest.mark.parametrize("role", ["churn_pipeline", "churn_api"])
+def test_a_process_may_learn_that_the_schema_is_current(churn_database: TestDatabase, role: str) -> None:
+    require_current_schema(churn_database.as_role(role))
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("crm_reader", "SELECT * FROM churn.scores"),
+        ("crm_reader", "SELECT * FROM churn.customers"),
+        ("crm_reader", "SELECT * FROM monitoring.extracts"),
+        ("crm_reader", "UPDATE churn.current_scoring_run SET moved_at = now()"),
+        ("grafana_reader", "SELECT * FROM crm.churn_scores"),
+        ("grafana_reader", "SELECT * FROM churn.customer_history"),
+        ("churn_api", "SELECT * FROM churn.customers"),
+        ("churn_api", "INSERT INTO churn.scoring_runs DEFAULT VALUES"),
+        ("churn_pipeline", "DELETE FROM churn.extracts"),
+        ("churn_pipeline", "UPDATE churn.customer_history SET tenure = 0"),
+        ("churn_pipeline", "UPDATE churn.scores SET churn_probability = 0"),
+        ("churn_pipeline", "UPDATE churn.promotions SET reason = ''"),
+        ("churn_pipeline", "DELETE FROM churn.promotions"),
+        ("churn_pipeline", "DROP TABLE churn.scores"),
+        ("churn_pipeline", "CREATE TABLE churn.mine (n int)"),
+        ("churn_pipeline", "SET ROLE churn_owner"),
+    ],
+)
+def test_a_role_cannot_do_what_its_work_does_not_need(
+    churn_database: TestDatabase, role: str, statement: str
+) -> None:
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        churn_database.as_role(role).transaction() as connection,
+    ):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "view"),
+    [
+        ("crm_reader", "crm.churn_scores"),
+        ("churn_api", "crm.churn_scores"),
+        ("grafana_reader", "monitoring.scoring_runs"),
+        ("grafana_reader", "monitoring.drift_reports"),
+        ("churn_pipeline", "churn.customers"),
+        ("churn_pipeline", "churn.outcomes"),
+    ],
+)
+def test_a_role_can_read_what_it_is_for(churn_database: TestDatabase, role: str, view: str) -> None:
+    with churn_database.as_role(role).transaction() as connection:
+        assert connection.execute(f"SELECT * FROM {view}").fetchall() == []  # noqa: S608 - constant
+
+
+def test_the_database_holds_admitted_plus_quarantined_to_the_rows_of_the_file(pipeline: Database) -> None:
+    with (
+        pytest.raises(psycopg.errors.CheckViolation, match="every_row_is_accounted_for"),
+        pipeline.transaction() as connection,
+    ):
+        connection.execute(
+            "INSERT INTO churn.extracts (content_hash, source_url, snapshot_date, state, decided_at, row_count,"
+            " admitted_count, quarantined_count)"
+            " VALUES (repeat('0', 64), 'x', '2026-01-01', 'admitted', now(), 10, 8, 1)"
+        )
+
+
+def test_a_lock_is_held_once(pipeline: Database) -> None:
+    with pipeline.lock("night"):
+        with pytest.raises(AlreadyRunning), pipeline.lock("night"):
+            pass
+        with pipeline.lock("another"):
+            pass
+    with pipeline.lock("night"):
+        pass
+
+
+def test_a_database_that_is_away_is_named_without_its_password() -> None:
+    port = free_port(30_000)
+    database = Database(f"postgresql://me:secret@{LOOPBACK}:{port}/churn")
+    with pytest.raises(DatabaseUnavailable) as raised, database.transaction():
+        pass
+    assert f"{LOOPBACK}:{port}/churn" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_another_kind_of_address_is_refused() -> None:
+    with pytest.raises(ConfigurationError):
+        Database("mysql://somewhere/churn")
