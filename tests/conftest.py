@@ -6,15 +6,20 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psycopg
 import pytest
+from mlflow import MlflowClient
+from pydantic import SecretStr
 
 from churn.db.database import Database
 from churn.db.migrations import LOGIN_ROLES, migrate, set_password
 from churn.platform.ports import LOOPBACK, free_port
 from churn.platform.postgres import EmbeddedPostgres, create_database
+from churn.services import Services
+from churn.settings import Settings
 
 PASSWORD = "only-for-tests"
 
@@ -87,6 +92,22 @@ def churn_database(postgres: TestServer, migrated_template: str, request: pytest
 def pipeline(churn_database: TestDatabase) -> Database:
     """The fresh database as churn_pipeline."""
     return churn_database.as_role("churn_pipeline")
+
+
+@pytest.fixture
+def services(pipeline: Database, mlflow_server: Any, tmp_path: Path) -> Services:
+    """Real services of one test: a fresh database, folders of its own, a registry without any version."""
+    opened = Services.from_settings(
+        Settings(
+            home=tmp_path / "home",
+            database_url=SecretStr(pipeline.url),
+            MLFLOW_TRACKING_URI=mlflow_server.tracking_uri,
+        )
+    )
+    client = MlflowClient(opened.tracking.tracking_uri, opened.tracking.tracking_uri)
+    for model in client.search_registered_models():
+        client.delete_registered_model(model.name)
+    return opened
 
 
 @pytest.fixture(scope="session")

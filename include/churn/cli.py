@@ -1,5 +1,246 @@
-"""`churn`: every job without Airflow."""
+"""`churn`: every job without Airflow. Each command prints a table for people, or JSON for programs."""
+
+import json
+import logging
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True)
+from churn.errors import ChurnError, ConfigurationError
+from churn.platform.commands import platform_app
+from churn.services import Services
+from churn.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Churn scoring and retraining.")
+score_app = typer.Typer(no_args_is_help=True, help="Score the customers of the newest snapshot and publish.")
+db_app = typer.Typer(no_args_is_help=True, help="The database schema and its roles.")
+app.add_typer(score_app, name="score")
+app.add_typer(db_app, name="db")
+app.add_typer(platform_app, name="platform")
+
+out = Console()
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run a command; a domain error becomes one sentence, its next step and exit code 1."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_time=False)],
+    )
+    for noisy in ("alembic", "great_expectations", "mlflow", "httpx", "py.warnings"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app()
+    except ChurnError as error:
+        Console(stderr=True).print(f"[bold red]{error.message}[/]\n{error.next_step}", highlight=False)
+        sys.exit(1)
+
+
+def _services() -> Services:
+    return Services.from_settings(Settings())
+
+
+def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows (all with the same keys) as a table or as JSON."""
+    if as_json:
+        out.print_json(json.dumps(rows, default=str))
+        return
+    if not rows:
+        out.print(f"{title}: none.")
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A Telco Customer Churn CSV of your own.", exists=True, dir_okay=False, readable=True),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the platform up, run the whole job through Airflow and show what came out."""
+    from churn.platform.demo import run_demo
+
+    run_demo(Settings(), data, as_json)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder that receives customers-YYYY-MM-DD.csv.", file_okay=False)],
+    count: Annotated[int, typer.Option(help="Customers.", min=1)] = 7_043,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same customers.")] = 1,
+    day: Annotated[str, typer.Option("--date", help="Snapshot date; today where left out.")] = "",
+    with_churn: Annotated[bool, typer.Option(help="With the column Churn.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write an extract of simulated customers."""
+    from churn.simulator import write_extract
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"customers-{_day(day)}.csv"
+    write_extract(path, count, seed, with_churn=with_churn)
+    _show("Simulated", [{"file": path, "customers": count, "seed": seed, "with_churn": with_churn}], as_json)
+
+
+@app.command()
+def validate(
+    file: Annotated[str | None, typer.Argument(help="One landed file; all undecided ones where left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Validate landed extracts and admit what is good."""
+    from churn.jobs.validate_customers import validate_customers
+
+    _show("Extracts", [outcome.summary() for outcome in validate_customers(_services(), file)], as_json)
+
+
+@app.command()
+def train(as_json: AsJson = False) -> None:
+    """Train the candidates on the newest labelled snapshot and let the promotion gate decide."""
+    from churn.jobs.retrain_model import retrain_model
+
+    _show("Retraining", [retrain_model(_services()).summary()], as_json)
+
+
+@score_app.command("run")
+def score_run(as_json: AsJson = False) -> None:
+    """Score every customer, check the run, publish it."""
+    from churn.jobs.score_customers import score_customers
+
+    run = score_customers(_services())
+    _show("Published", [_run_row(run)], as_json)
+
+
+@score_app.command("history")
+def score_history(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: AsJson = False) -> None:
+    """List the latest scoring runs, newest first."""
+    from churn.db import scoring_runs
+
+    with _services().database.transaction() as connection:
+        runs = scoring_runs.history(connection, limit)
+    _show("Scoring runs", [_run_row(run) for run in runs], as_json)
+
+
+def _run_row(run: Any) -> dict[str, Any]:
+    return {
+        "scoring_run_id": run.scoring_run_id,
+        "snapshot_date": run.snapshot_date,
+        "model_version": run.model_version,
+        "state": run.state,
+        "customers": run.customer_count,
+        "scored": run.scored_count,
+        "published_at": run.published_at,
+    }
+
+
+@app.command()
+def drift(as_json: AsJson = False) -> None:
+    """Report drift now and ask for a retraining where it is due."""
+    from churn.jobs.report_drift import report_drift, request_retraining
+
+    services = _services()
+    outcome = report_drift(services)
+    row = {
+        "drift_report_id": outcome.drift_report_id,
+        "verdict": outcome.verdict.verdict,
+        "reason": outcome.verdict.reason,
+        "customers": outcome.current_count,
+        "page": services.reports / outcome.page if outcome.page else None,
+        "retraining_request": request_retraining(services, outcome),
+    }
+    _show("Drift", [row], as_json)
+
+
+@app.command()
+def settle(as_json: AsJson = False) -> None:
+    """Compare the scores whose horizon has passed with what became true."""
+    from churn.jobs.settle_outcomes import settle_outcomes
+
+    rows = [
+        {
+            "scoring_run_id": settled.scoring_run_id,
+            "snapshot_date": settled.snapshot_date,
+            "model_version": settled.model_version,
+            "outcomes": settled.outcome_count,
+            "churn_rate": settled.churn_rate,
+            "roc_auc": settled.roc_auc,
+            "roc_auc_low": settled.roc_auc_low,
+            "roc_auc_high": settled.roc_auc_high,
+            "calibration_error": settled.calibration_error,
+        }
+        for settled in settle_outcomes(_services())
+    ]
+    _show("Settled runs", rows, as_json)
+
+
+@db_app.command("migrate")
+def db_migrate() -> None:
+    """Create roles and bring the schema to the revision that this code needs."""
+    from churn.db.migrations import migrate
+
+    out.print(f"The schema is at revision {migrate(_admin_database())}.")
+
+
+@db_app.command("status")
+def db_status(as_json: AsJson = False) -> None:
+    """Show which revision the schema is at and which is needed."""
+    from churn.db.migrations import current_revision, needed_revision
+
+    database = _services().database
+    row = {"database": database.address, "current": current_revision(database), "needed": needed_revision()}
+    _show("Schema", [row], as_json)
+
+
+@db_app.command("set-password")
+def db_set_password(
+    role: Annotated[str, typer.Argument(help="churn_pipeline, churn_api, crm_reader or grafana_reader.")],
+    variable: Annotated[str, typer.Option("--from-env", help="Variable that holds the password.")] = "CHURN_PASSWORD",
+) -> None:
+    """Let a role log in. The password is read from the environment, never from the command line."""
+    from churn.db.migrations import set_password
+
+    password = os.environ.get(variable)
+    if not password:
+        raise ConfigurationError(f"{variable} is not set.", f"export {variable}=... and run this again.")
+    set_password(_admin_database(), role, password)
+    out.print(f"{role} may log in.")
+
+
+def _admin_database() -> Any:
+    from churn.db.database import Database
+
+    settings = Settings()
+    url = settings.admin_database_url or settings.database_url
+    if url is None:
+        raise ConfigurationError(
+            "Neither CHURN_ADMIN_DATABASE_URL nor CHURN_DATABASE_URL is set.",
+            'Set one, or run `eval "$(churn platform env)"` for the local platform.',
+        )
+    return Database(url.get_secret_value())
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text) if text else date.today()  # noqa: DTZ011 - the operator's own day
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is not a date.", "Write it as YYYY-MM-DD.") from error

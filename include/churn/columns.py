@@ -11,6 +11,7 @@ from typing import Literal
 Kind = Literal["key", "category", "integer", "amount", "label"]
 
 INTERNET_EXTRA = ("Yes", "No", "No internet service")
+MAXIMUM_KEY_LENGTH = 64
 MAXIMUM_TENURE = 600
 MAXIMUM_MONTHLY_CHARGES = 1_000.0
 

@@ -5,7 +5,12 @@ class ChurnError(Exception):
     """A failure that a person can act on.
 
     `message` says what is wrong (which row, field, file or service), `next_step` what to do about it.
+    `retry_helps` tells a scheduler whether the same call may go through later without anyone's help;
+    `noticed` that the job has already sent its notice.
     """
+
+    retry_helps = False
+    noticed = False
 
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(f"{message} {next_step}")
@@ -15,6 +20,8 @@ class ChurnError(Exception):
 
 class ExtractRefused(ChurnError):
     """A landed file was refused whole; `customers` is as it was."""
+
+    noticed = True
 
 
 class NothingToTrainOn(ChurnError):
@@ -32,6 +39,8 @@ class NoProductionModel(ChurnError):
 class RegistryUnavailable(ChurnError):
     """The model registry cannot be reached."""
 
+    retry_helps = True
+
 
 class ArtifactRejected(ChurnError):
     """A model artifact is damaged, incomplete, or does not match its recorded digest."""
@@ -39,6 +48,8 @@ class ArtifactRejected(ChurnError):
 
 class RunRejected(ChurnError):
     """A scoring run failed its checks; the published table is as it was."""
+
+    noticed = True
 
 
 class RunNotOpen(ChurnError):
@@ -52,9 +63,13 @@ class SchemaBehind(ChurnError):
 class DatabaseUnavailable(ChurnError):
     """The database cannot be reached."""
 
+    retry_helps = True
+
 
 class AlreadyRunning(ChurnError):
     """Another process holds the lock for this work."""
+
+    retry_helps = True
 
 
 class InvalidRecord(ChurnError):

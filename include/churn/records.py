@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 ExtractState = Literal["received", "admitted", "refused"]
 RunState = Literal["open", "scored", "checked", "published", "rejected", "superseded"]
@@ -14,18 +16,22 @@ class LandedFile:
     """A file in the landing place, known by the hash of its content.
 
     `content_hash` is the SHA-256 of the bytes in hex; `snapshot_date` comes from its name,
-    customers-YYYY-MM-DD.csv.
+    customers-YYYY-MM-DD.csv. `version` changes whenever the place where it lies says that the file did.
     """
 
     url: str
     snapshot_date: date
     content_hash: str
     byte_count: int
+    version: str = ""
 
 
 @dataclass(frozen=True)
 class Extract:
-    """One landed file and what was decided about it."""
+    """One landed file and what was decided about it.
+
+    `data_docs` is the page of its validation, relative to the reports folder.
+    """
 
     extract_id: int
     content_hash: str
@@ -36,6 +42,7 @@ class Extract:
     admitted_count: int | None
     quarantined_count: int | None
     refusal: str | None
+    data_docs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,42 @@ class ExpectationResult:
     succeeded: bool
     unexpected_count: int | None
     observed_value: Any
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a suite found in one staged extract; `data_docs` is its page, relative to the reports folder."""
+
+    results: tuple[ExpectationResult, ...] = ()
+    data_docs: str | None = None
+
+
+@dataclass(frozen=True)
+class ExtractOutcome:
+    """What one validation did with one landed file; `note` says it in a sentence."""
+
+    extract: Extract
+    results: tuple[ExpectationResult, ...]
+    warnings: tuple[str, ...]
+    note: str
+
+    @property
+    def data_docs(self) -> str | None:
+        """The page of the validation, relative to the reports folder."""
+        return self.extract.data_docs
+
+    def summary(self) -> dict[str, Any]:
+        """One row for people: the file, its verdict and its counts."""
+        return {
+            "extract_id": self.extract.extract_id,
+            "file": self.extract.source_url,
+            "snapshot_date": self.extract.snapshot_date,
+            "state": self.extract.state,
+            "rows": self.extract.row_count,
+            "admitted": self.extract.admitted_count,
+            "quarantined": self.extract.quarantined_count,
+            "note": "; ".join((self.note, *self.warnings)),
+        }
 
 
 @dataclass(frozen=True)
@@ -151,3 +194,18 @@ class Notice:
     happened: str
     meaning: str
     next_step: str
+
+
+Record = TypeVar("Record")
+
+
+def as_json(record: object) -> Any:
+    """The record as values that JSON knows: dates as ISO text, records as objects. Lists of records work too."""
+    if isinstance(record, list):
+        return [as_json(each) for each in record]
+    return TypeAdapter(type(record)).dump_python(record, mode="json")
+
+
+def from_json(kind: type[Record], values: object) -> Record:
+    """The record that `as_json` was given. Raises pydantic's ValidationError where it is not one."""
+    return TypeAdapter(kind).validate_python(values)

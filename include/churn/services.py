@@ -11,6 +11,9 @@ from churn.notify import Notifier
 from churn.policy import Policy
 from churn.registry import Registry
 from churn.settings import Settings
+from churn.tracking import Tracking
+
+LOCAL_PLATFORM = 'Set it, or run `eval "$(churn platform env)"` for the local platform.'
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Services:
     database: Database
     landing: Landing
     registry: Registry
+    tracking: Tracking
     notifier: Notifier
     policy: Policy
     reports: Path
@@ -40,17 +44,14 @@ class Services:
         """
         url = database_url or (settings.database_url.get_secret_value() if settings.database_url else None)
         if url is None:
-            raise ConfigurationError(
-                "CHURN_DATABASE_URL is not set.", "Set it, or run `eval \"$(churn platform env)\"` for the local platform."
-            )
+            raise ConfigurationError("CHURN_DATABASE_URL is not set.", LOCAL_PLATFORM)
         if settings.mlflow_tracking_uri is None:
-            raise ConfigurationError(
-                "MLFLOW_TRACKING_URI is not set.", "Set it, or run `eval \"$(churn platform env)\"` for the local platform."
-            )
+            raise ConfigurationError("MLFLOW_TRACKING_URI is not set.", LOCAL_PLATFORM)
         return cls(
             database=Database(url),
             landing=Landing(settings.landing, storage_options or {}),
             registry=Registry(settings.mlflow_tracking_uri),
+            tracking=Tracking(settings.mlflow_tracking_uri),
             notifier=Notifier(settings.notify_urls.get_secret_value() if settings.notify_urls else ""),
             policy=Policy.load(settings.policy_file),
             reports=settings.reports,

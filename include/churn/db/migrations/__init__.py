@@ -49,9 +49,7 @@ def needed_revision() -> str:
 def current_revision(database: Database) -> str | None:
     """The revision that the database is at, or None where nothing was ever migrated."""
     with database.transaction() as connection:
-        found = connection.execute(
-            "SELECT to_regclass('churn.schema_version') IS NOT NULL AS there"
-        ).fetchone()
+        found = connection.execute("SELECT to_regclass('churn.schema_version') IS NOT NULL AS there").fetchone()
         if not found or not found["there"]:
             return None
         row = connection.execute("SELECT version_num FROM churn.schema_version").fetchone()

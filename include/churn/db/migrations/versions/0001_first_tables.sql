@@ -11,12 +11,14 @@ CREATE TABLE churn.extracts (
     extract_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     content_hash      text NOT NULL CHECK (content_hash ~ '^[0-9a-f]{64}$'),
     source_url        text NOT NULL,
+    source_version    text NOT NULL DEFAULT '',  -- changes with the file, so that an unchanged one is not read again
     snapshot_date     date NOT NULL,
     state             text NOT NULL DEFAULT 'received' CHECK (state IN ('received', 'admitted', 'refused')),
     row_count         bigint CHECK (row_count >= 0),
     admitted_count    bigint CHECK (admitted_count >= 0),
     quarantined_count bigint CHECK (quarantined_count >= 0),
     refusal           text,
+    data_docs         text,                      -- page of its validation, relative to the reports folder
     received_at       timestamptz NOT NULL DEFAULT now(),
     decided_at        timestamptz,
     CONSTRAINT every_row_is_accounted_for
@@ -25,6 +27,8 @@ CREATE TABLE churn.extracts (
     CONSTRAINT a_decision_has_its_time CHECK ((state = 'received') = (decided_at IS NULL))
 );
 CREATE INDEX extracts_by_content ON churn.extracts (content_hash, snapshot_date);
+CREATE UNIQUE INDEX one_admission_of_a_content ON churn.extracts (content_hash, snapshot_date)
+    WHERE state <> 'refused';
 
 CREATE TABLE churn.quarantined_rows (
     extract_id  bigint NOT NULL REFERENCES churn.extracts,
@@ -221,7 +225,8 @@ CREATE TABLE monitoring.realised_performance (
 );
 
 CREATE VIEW monitoring.extracts AS
-SELECT extract_id, snapshot_date, state, row_count, admitted_count, quarantined_count, refusal, received_at, decided_at
+SELECT extract_id, snapshot_date, state, row_count, admitted_count, quarantined_count, refusal, data_docs,
+       received_at, decided_at
 FROM churn.extracts;
 
 CREATE VIEW monitoring.scoring_runs AS
@@ -275,7 +280,8 @@ GRANT INSERT ON churn.extracts, churn.quarantined_rows, churn.customer_history, 
     churn.scoring_runs, churn.scores, churn.current_scoring_run, churn.promotions, churn.retraining_requests,
     monitoring.validation_results, monitoring.drift_reports, monitoring.drift_columns,
     monitoring.realised_performance TO churn_pipeline;
-GRANT UPDATE (state, row_count, admitted_count, quarantined_count, refusal, decided_at) ON churn.extracts
+GRANT UPDATE (state, row_count, admitted_count, quarantined_count, refusal, data_docs, decided_at)
+    ON churn.extracts
     TO churn_pipeline;
 GRANT UPDATE (extract_id, moved_at) ON churn.current_extract TO churn_pipeline;
 GRANT UPDATE (state, customer_count, scored_count, mean_probability, rejection, scored_at, checked_at, published_at,

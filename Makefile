@@ -1,0 +1,85 @@
+# Everything a person does here, one word each. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := uv==0.13.9
+export DO_NOT_TRACK := true
+export GX_ANALYTICS_ENABLED := false
+export OMP_NUM_THREADS := 1
+
+.PHONY: help install demo down status lock lint format test test-lint test-unit test-integration test-dags test-api test-e2e screenshots clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+# Installed once for each state of the pins; with bytecode, or the first Airflow command takes three times as long.
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check $(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
+	@touch $@
+
+# A stand-in for S3, for tests only: it wants a newer boto3 than s3fs allows, so it lives on its own.
+.venv-moto/installed: tests/requirements-moto.txt .venv/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-moto
+	$(BIN)/uv pip sync --quiet --python .venv-moto/bin/python tests/requirements-moto.txt
+	@touch $@
+
+install: .venv/installed ## make .venv with every pin
+
+demo: .venv/installed ## run the whole job on this machine and leave the UIs up (DATA=file.csv for your own data)
+	@$(BIN)/churn demo $(if $(DATA),--data "$(DATA)")
+
+down: .venv/installed ## stop everything that `make demo` started
+	@$(BIN)/churn platform down
+
+status: .venv/installed ## show each process with port, health, CPU and memory
+	@$(BIN)/churn platform status
+
+lock: .venv/installed-dev ## resolve the pins anew from the *.in files
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt api/requirements.in -o api/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" tests/requirements-moto.in -o tests/requirements-moto.txt
+
+format: .venv/installed-dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/installed-dev ## ruff, mypy, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-unit: .venv/installed-dev ## pure functions and house rules, under a minute
+	$(BIN)/pytest -q tests/unit tests/house
+
+test-integration: .venv/installed-dev .venv-moto/installed ## jobs and adapters on real PostgreSQL, MLflow, GX, Evidently, S3
+	$(BIN)/pytest -q tests/integration
+
+test-dags: .venv/installed-dev ## the DAGs and the plugin
+	$(BIN)/pytest -q tests/dags
+
+test-api: .venv/installed-dev ## the API, in process and under gunicorn
+	$(BIN)/pytest -q tests/api
+
+test-e2e: .venv/installed-dev ## the whole platform, driven over REST
+	$(BIN)/pytest -q tests/e2e
+
+test: lint test-unit test-integration test-dags test-api test-e2e ## everything, fast parts first
+
+screenshots: .venv/installed-dev ## take the README's pictures from the running platform
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+	$(BIN)/python docs/take_screenshots.py docs/images
+
+clean: ## remove caches (never .local/)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

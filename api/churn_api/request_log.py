@@ -1,0 +1,85 @@
+"""One JSON line a request, without customer data, and the headers every answer carries."""
+
+import json
+import logging
+import re
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+REQUEST_ID = "X-Request-ID"
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+MAXIMUM_PATH = 200
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+logger = logging.getLogger("churn_api.requests")
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of JSON: whatever a caller sent, it cannot begin a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record with the fields of its `request`, and its trace where there is one."""
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "request", {}),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def log_to_stderr() -> None:
+    """Send what `churn_api` logs to stderr as JSON lines, once."""
+    api_logger = logging.getLogger("churn_api")
+    if any(isinstance(handler.formatter, JsonLines) for handler in api_logger.handlers):
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    api_logger.addHandler(handler)
+    api_logger.setLevel(logging.INFO)
+    api_logger.propagate = False
+
+
+def log_requests(app: Flask) -> None:
+    """Give every request an id, a line in the log, and every answer the security headers."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    """Take the caller's request id where it is harmless, or make one."""
+    given = request.headers.get(REQUEST_ID, "")
+    g.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+    g.began = time.perf_counter()
+
+
+def _end(response: Response) -> Response:
+    response.headers[REQUEST_ID] = g.request_id
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    quiet = request.path == "/health" and response.status_code == 200
+    logger.log(logging.DEBUG if quiet else logging.INFO, "answered", extra={"request": _fields(response)})
+    return response
+
+
+def _fields(response: Response) -> dict[str, Any]:
+    """What is logged: the route rather than the path where there is one, for a path may name a customer."""
+    return {
+        "request_id": g.request_id,
+        "method": request.method,
+        "path": request.url_rule.rule if request.url_rule else request.path[:MAXIMUM_PATH],
+        "status": response.status_code,
+        "milliseconds": round((time.perf_counter() - g.began) * 1000, 2),
+        "model_version": g.get("model_version"),
+    }

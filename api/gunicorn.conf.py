@@ -1,0 +1,47 @@
+"""gunicorn for the churn API: `gunicorn --config api/gunicorn.conf.py`.
+
+CHURN_API_BIND          host:port to listen on (127.0.0.1:8000)
+CHURN_API_WORKERS       processes, each with a model of its own (2)
+CHURN_API_THREADS       threads a process (8)
+CHURN_API_ALLOW_REMOTE  1 to listen beyond this machine, behind a proxy that authenticates
+"""
+
+import os
+import sys
+
+# Before any library that brings OpenMP is imported: one row is scored fastest by one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from churn.errors import ChurnError
+from churn.settings import Settings
+from churn_api.request_log import log_to_stderr
+from churn_api.start import check_before_listening
+
+wsgi_app = "churn_api.app:create_app(check_schema=False)"  # the master has checked: on_starting
+bind = os.environ.get("CHURN_API_BIND") or "127.0.0.1:8000"
+workers = int(os.environ.get("CHURN_API_WORKERS") or 2)
+threads = int(os.environ.get("CHURN_API_THREADS") or 8)
+worker_class = "gthread"
+preload_app = False  # a model loaded before the fork hangs in the child, and a thread does not survive it
+timeout = 60
+graceful_timeout = 20
+keepalive = 15
+backlog = 1024
+limit_request_line = 2048
+limit_request_fields = 50
+limit_request_field_size = 8190
+control_socket_disable = True
+accesslog = None  # the API logs its requests itself, without customer data
+errorlog = "-"
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - a heartbeat file, made by gunicorn
+
+
+def on_starting(server):
+    """Refuse to start, with one line and the next step, where something that must hold does not."""
+    log_to_stderr()
+    allow_remote = os.environ.get("CHURN_API_ALLOW_REMOTE") == "1"
+    try:
+        check_before_listening(Settings(), server.cfg.address, allow_remote)
+    except ChurnError as error:
+        sys.stderr.write(f"The churn API does not start. {error}\n")
+        sys.exit(1)

@@ -1,0 +1,70 @@
+"""
+### retrain_model: four candidates, an honest estimate, and a gate that keeps what works
+
+**Reads** the newest snapshot that was delivered with labels.
+
+**Writes** an MLflow run with one nested run a candidate (link *MLflow run* on each task), a new version of the model
+`churn`, every decision of the gate with its numbers in `churn.promotions`. The alias `production` moves only when the
+gate approves.
+
+**If it fails** the Production model stays. A candidate that fails stops the run: clear it, and the decision is made on
+all four. Runs weekly, or when `report_drift` asks for it.
+"""
+
+from airflow.sdk import AssetOrTimeSchedule, dag
+
+from churn.records import as_json, from_json
+from churn_airflow.assets import PRODUCTION_MODEL, RETRAINING_REQUESTED
+from churn_airflow.defaults import DEFAULT_ARGS, START_DATE, at
+from churn_airflow.doors import services
+from churn_airflow.tasks import job_task
+
+CANDIDATES = ["lightgbm", "xgboost", "random_forest", "logistic"]
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(timetable=at("0 4 * * 0"), assets=[RETRAINING_REQUESTED]),
+    start_date=START_DATE,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=["churn", "weekly"],
+    doc_md=__doc__,
+)
+def retrain_model() -> None:
+    """Freeze the training snapshot, train the candidates side by side, let the gate decide."""
+
+    @job_task()
+    def plan_training() -> dict[str, object]:
+        from churn.jobs import retrain_model
+        from churn_airflow.links import link_mlflow_run
+
+        plan = retrain_model.plan_training(services())
+        link_mlflow_run(plan.mlflow_run_id)
+        return as_json(plan)
+
+    @job_task()
+    def train_candidate(kind: str, plan: dict[str, object]) -> dict[str, object]:
+        from churn.jobs import retrain_model
+        from churn_airflow.links import link_mlflow_run
+
+        candidate = retrain_model.train_candidate(services(), from_json(retrain_model.TrainingPlan, plan), kind)
+        link_mlflow_run(candidate.mlflow_run_id)
+        return as_json(candidate)
+
+    @job_task(outlets=[PRODUCTION_MODEL])
+    def decide_promotion(plan: dict[str, object], candidates: list[dict[str, object]]) -> dict[str, object]:
+        from churn.jobs import retrain_model
+        from churn_airflow.links import link_mlflow_run
+
+        training_plan = from_json(retrain_model.TrainingPlan, plan)
+        trained = [from_json(retrain_model.TrainedCandidate, candidate) for candidate in candidates]
+        result = retrain_model.decide_promotion(services(), training_plan, trained)
+        link_mlflow_run(training_plan.mlflow_run_id)
+        return as_json(result)
+
+    plan = plan_training()
+    decide_promotion(plan, train_candidate.partial(plan=plan).expand(kind=CANDIDATES))
+
+
+retrain_model()

@@ -1,0 +1,50 @@
+"""Take the README's pictures from the running platform: `make screenshots`."""
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from churn.platform.addresses import platform_environment
+from churn.settings import Settings
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SIZE = {"width": 1360, "height": 800}
+
+
+def main(folder: Path) -> None:
+    """Write one PNG a page into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    where = platform_environment(Settings())
+    airflow, mlflow = where["AIRFLOW_URL"], where["MLFLOW_TRACKING_URI"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = browser.new_page(viewport=SIZE)
+        page.goto(f"{airflow}/auth/login")
+        page.locator("input[name=username]").fill(where["AIRFLOW_USER"])
+        page.locator("input[name=password]").fill(where["AIRFLOW_PASSWORD"])
+        page.locator("button[type=submit]").click()
+        page.wait_for_url(f"{airflow}/**")
+        take(page, f"{airflow}/dags", folder / "airflow-dags.png", "score_customers")
+        take(page, f"{airflow}/dags/retrain_model", folder / "airflow-retrain.png", "decide_promotion")
+        take(page, f"{airflow}/churn/reports/", folder / "reports.png", "Drift")
+        newest = page.locator("a[href*='drift/']").first.get_attribute("href") or ""
+        take(page, page.evaluate("href => new URL(href, location.href).href", newest), folder / "drift.png", "Drift")
+        take(page, f"{mlflow}/#/models/churn", folder / "mlflow-model.png", "production")
+        browser.close()
+
+
+def take(page: Page, url: str, path: Path, text: str) -> None:
+    """Open a page, wait until it shows `text`, and keep what a person would see."""
+    page.goto(url)
+    page.get_by_text(text, exact=False).first.wait_for(timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=path)
+    sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Pure functions of values: no settings, no clock, no file, no service."""

@@ -1,0 +1,85 @@
+"""Four pictures of a model on rows it was not trained on, without pyplot: no state that threads share."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from churn.core.evaluation import CALIBRATION_BINS
+
+Labels = NDArray[np.integer]
+Probabilities = NDArray[np.float64]
+
+MODEL_COLOUR, CHANCE_COLOUR = "#1f5fa8", "#9a9a9a"
+
+
+def draw_plots(labels: Labels, probabilities: Probabilities, name: str) -> dict[str, Figure]:
+    """Every plot of one model by its file name; `labels` and `probabilities` are (n,), `name` the title."""
+    return {
+        "roc.png": plot_roc(labels, probabilities, name),
+        "precision_recall.png": plot_precision_recall(labels, probabilities, name),
+        "calibration.png": plot_calibration(labels, probabilities, name),
+        "cumulative_gains.png": plot_gains(labels, probabilities, name),
+    }
+
+
+def plot_roc(labels: Labels, probabilities: Probabilities, name: str) -> Figure:
+    """Churners caught against stayers alarmed, over every threshold."""
+    caught, alarmed, _ = _curve(labels, probabilities)
+    figure, axes = _square(f"ROC curve: {name}", "Share of stayers alarmed", "Share of churners caught")
+    axes.plot(alarmed, caught, color=MODEL_COLOUR, label=f"AUC {np.trapezoid(caught, alarmed):.3f}")
+    axes.plot([0, 1], [0, 1], color=CHANCE_COLOUR, linestyle="--", label="Chance")
+    return _finished(figure, axes)
+
+
+def plot_precision_recall(labels: Labels, probabilities: Probabilities, name: str) -> Figure:
+    """The churn rate among the alarmed against the share of churners caught."""
+    caught, _, taken = _curve(labels, probabilities)
+    precision = caught[1:] * labels.mean() / taken[1:]
+    figure, axes = _square(f"Precision and recall: {name}", "Share of churners caught", "Churn rate of the alarmed")
+    axes.step(caught[1:], precision, where="pre", color=MODEL_COLOUR, label="Model")
+    axes.axhline(labels.mean(), color=CHANCE_COLOUR, linestyle="--", label=f"Churn rate {labels.mean():.1%}")
+    return _finished(figure, axes)
+
+
+def plot_calibration(labels: Labels, probabilities: Probabilities, name: str) -> Figure:
+    """The churn rate against the mean probability in bins of equal count."""
+    bins = np.array_split(np.argsort(probabilities, kind="stable"), min(CALIBRATION_BINS, len(labels)))
+    expected = [probabilities[rows].mean() for rows in bins]
+    observed = [labels[rows].mean() for rows in bins]
+    figure, axes = _square(f"Calibration: {name}", "Mean churn probability", "Churn rate")
+    axes.plot(expected, observed, color=MODEL_COLOUR, marker="o", label=f"{len(bins)} groups of equal size")
+    axes.plot([0, 1], [0, 1], color=CHANCE_COLOUR, linestyle="--", label="Perfect")
+    return _finished(figure, axes)
+
+
+def plot_gains(labels: Labels, probabilities: Probabilities, name: str) -> Figure:
+    """The share of churners caught against the share of customers contacted, highest score first."""
+    caught, _, taken = _curve(labels, probabilities)
+    figure, axes = _square(f"Cumulative gains: {name}", "Share of customers contacted", "Share of churners caught")
+    axes.plot(taken, caught, color=MODEL_COLOUR, label="Model")
+    axes.plot([0, labels.mean(), 1], [0, 1, 1], color=CHANCE_COLOUR, linestyle=":", label="Perfect")
+    axes.plot([0, 1], [0, 1], color=CHANCE_COLOUR, linestyle="--", label="Chance")
+    return _finished(figure, axes)
+
+
+def _curve(labels: Labels, probabilities: Probabilities) -> tuple[NDArray, NDArray, NDArray]:
+    """Shares of churners, stayers and customers at or above each distinct score, from none to all."""
+    order = np.argsort(-probabilities, kind="stable")
+    ends = np.r_[np.flatnonzero(np.diff(probabilities[order])), len(order) - 1]
+    churners = np.r_[0, np.cumsum(labels[order], dtype=np.int64)[ends]]
+    customers = np.r_[0, ends + 1]
+    stayers = customers - churners
+    return churners / churners[-1], stayers / stayers[-1], customers / customers[-1]
+
+
+def _square(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot(title=title, xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _finished(figure: Figure, axes: Axes) -> Figure:
+    axes.legend(loc="best")
+    return figure

@@ -1,0 +1,223 @@
+"""Retraining as functions of values: split, cross-validate, choose, fit, and draw the reference."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from churn.columns import FEATURE_NAMES, KEY, LABEL
+from churn.core.candidates import CANDIDATES, Kind, Parameters, fit_candidate
+from churn.core.evaluation import evaluate
+from churn.core.features import FeatureEncoder
+from churn.core.model import ChurnModel
+from churn.core.splits import in_holdout, stratified_folds
+from churn.errors import NothingToTrainOn
+from churn.policy import Policy
+from churn.records import Evaluation
+
+SCORE_COLUMN = "churn_probability"
+REFERENCE_COUNT = 5_000  # customers: enough for a drift test, small enough to travel
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The labelled customers of one snapshot, aligned by position.
+
+    `customer_ids` (n,) are unique; `features` (n rows) has extract column names; `labels` (n,) are 1 for
+    churners and 0 for stayers; `content_hash` is the SHA-256 of the extract they came from. Raises ValueError
+    where these do not hold.
+    """
+
+    customer_ids: NDArray[np.object_]
+    features: pd.DataFrame
+    labels: NDArray[Any]
+    snapshot_date: date
+    content_hash: str
+
+    def __post_init__(self) -> None:
+        # Positions, never an index that came with the rows: what is aligned stays aligned.
+        object.__setattr__(self, "customer_ids", np.asarray(self.customer_ids, object))
+        object.__setattr__(self, "features", self.features.reset_index(drop=True))
+        object.__setattr__(self, "labels", np.asarray(self.labels))
+        if not len(self.customer_ids) == len(self.features) == len(self.labels):
+            raise ValueError("customer_ids, features and labels must have one entry for each customer")
+        if len(set(self.customer_ids)) != len(self.customer_ids):
+            raise ValueError("a customer may appear only once in a training snapshot")
+        if not np.isin(self.labels, (0, 1)).all():
+            raise ValueError("every label must be 0 or 1")
+        object.__setattr__(self, "labels", self.labels.astype(np.int8))
+
+    @classmethod
+    def from_extract(cls, customers: pd.DataFrame, snapshot_date: date, content_hash: str) -> "TrainingData":
+        """Take the labelled rows of a frame as it is in an extract; a row without a label is left out."""
+        labelled = customers[customers[LABEL.name].isin(LABEL.categories)]
+        return cls(
+            labelled[KEY.name].to_numpy(object),
+            labelled[[name for name in FEATURE_NAMES if name in labelled.columns]],
+            (labelled[LABEL.name] == "Yes").to_numpy(),
+            snapshot_date,
+            content_hash,
+        )
+
+    def take(self, positions: NDArray[np.intp]) -> "TrainingData":
+        """The customers at these positions, in their order."""
+        return TrainingData(
+            self.customer_ids[positions],
+            self.features.iloc[positions],
+            self.labels[positions],
+            self.snapshot_date,
+            self.content_hash,
+        )
+
+    @property
+    def churner_count(self) -> int:
+        """How many customers left."""
+        return int(self.labels.sum())
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """How one candidate did on rows that it was not trained on.
+
+    `folds` are the evaluations of the folds; `probabilities` (n,) are out-of-fold and aligned with the rows
+    of the development data; `overall` judges them together.
+    """
+
+    kind: Kind
+    folds: tuple[Evaluation, ...]
+    overall: Evaluation
+    probabilities: NDArray[np.float64]
+
+    @property
+    def mean_auc(self) -> float:
+        """The mean ROC-AUC over folds."""
+        return float(np.mean([fold.roc_auc.value for fold in self.folds]))
+
+    @property
+    def auc_deviation(self) -> float:
+        """The standard deviation of the ROC-AUC over folds (n - 1)."""
+        return float(np.std([fold.roc_auc.value for fold in self.folds], ddof=1))
+
+
+def fingerprint(data: TrainingData) -> str:
+    """The SHA-256, in hex, of what a model would see of these customers, whatever the order of rows."""
+    order = np.argsort(data.customer_ids, kind="stable")
+    matrix = FeatureEncoder.from_contract().encode(data.features)[order]
+    total = hashlib.sha256(f"{data.snapshot_date.isoformat()}\n{len(order)}\n".encode())
+    total.update("\n".join(data.customer_ids[order]).encode())
+    total.update(np.where(np.isnan(matrix), np.nan, matrix).astype("<f8").tobytes())  # one bit pattern for NaN
+    total.update(data.labels[order].astype("<i1").tobytes())
+    return total.hexdigest()
+
+
+def split_training(data: TrainingData, policy: Policy) -> tuple[TrainingData, TrainingData]:
+    """Separate (development, holdout); both are sorted by customer, so the order of rows decides nothing.
+
+    Raises NothingToTrainOn where a part has fewer than `policy.minimum_class_count` churners or stayers.
+    """
+    held_out = in_holdout(data.customer_ids, policy)
+    order = np.argsort(data.customer_ids, kind="stable")
+    development, holdout = data.take(order[~held_out[order]]), data.take(order[held_out[order]])
+    _require_both_classes(development, "train", policy)
+    _require_both_classes(holdout, "judge", policy)
+    return development, holdout
+
+
+def _require_both_classes(data: TrainingData, purpose: str, policy: Policy) -> None:
+    churners = data.churner_count
+    stayers = len(data.labels) - churners
+    if min(churners, stayers) < policy.minimum_class_count:
+        raise NothingToTrainOn(
+            f"The snapshot of {data.snapshot_date} has {churners} churners and {stayers} stayers to "
+            f"{purpose} a model on; the policy asks for {policy.minimum_class_count} of each.",
+            "Admit a larger labelled extract, or lower minimum_class_count in the policy.",
+        )
+
+
+def fit_model(
+    kind: Kind, development: TrainingData, policy: Policy, parameters: Parameters | None = None
+) -> ChurnModel:
+    """Train one algorithm on all development rows. Equal data and policy give an equal model.
+
+    `parameters` override the kind's defaults (candidates.DEFAULT_PARAMETERS).
+    """
+    encoder = FeatureEncoder.from_contract()
+    matrix = encoder.encode(development.features)
+    estimator = fit_candidate(kind, encoder, matrix, development.labels, policy.seed, parameters)
+    return ChurnModel(kind, encoder, estimator)
+
+
+def cross_validate(
+    kind: Kind, development: TrainingData, policy: Policy, parameters: Parameters | None = None
+) -> CrossValidation:
+    """Estimate one algorithm by stratified cross-validation with `policy.fold_count` folds.
+
+    Raises NothingToTrainOn where there are too few of one class.
+    """
+    _require_both_classes(development, "train", policy)
+    probabilities = np.full(len(development.labels), np.nan)
+    folds = []
+    for training, judging in stratified_folds(development.labels, policy):
+        model = fit_model(kind, development.take(training), policy, parameters)
+        probabilities[judging] = model.predict(development.features.iloc[judging])
+        folds.append(evaluate(development.labels[judging], probabilities[judging], policy.confidence))
+    overall = evaluate(development.labels, probabilities, policy.confidence)
+    return CrossValidation(kind, tuple(folds), overall, probabilities)
+
+
+class Estimate(Protocol):
+    """What is known of a candidate when one is chosen; a CrossValidation is one."""
+
+    @property
+    def kind(self) -> Kind:
+        """The algorithm."""
+
+    @property
+    def mean_auc(self) -> float:
+        """The mean ROC-AUC over folds."""
+
+
+def choose(estimates: Sequence[Estimate]) -> Kind:
+    """The kind with the best mean AUC; at a tie the one that comes first in CANDIDATES.
+
+    Raises ValueError where there is nothing to choose from or a mean is not finite.
+    """
+    if not estimates or not all(np.isfinite(estimate.mean_auc) for estimate in estimates):
+        raise ValueError("every candidate must have a mean AUC")
+    return min(estimates, key=lambda estimate: (-estimate.mean_auc, CANDIDATES.index(estimate.kind))).kind
+
+
+def draw_reference(
+    model: ChurnModel, development: TrainingData, policy: Policy, count: int = REFERENCE_COUNT
+) -> pd.DataFrame:
+    """The sample of at most `count` training rows that travels with a model version.
+
+    Columns: the 19 features (numbers as float64, unknown as NaN; categories as text, unknown as None) and
+    `churn_probability`. No customer id.
+    """
+    random = np.random.default_rng(policy.seed)
+    drawn = np.sort(random.permutation(len(development.labels))[:count])
+    rows = development.features.iloc[drawn]
+    matrix = model.encoder.encode(rows)
+    reference = pd.DataFrame(
+        {
+            column.name: matrix[:, i] if column.categories is None else _texts(column.categories, matrix[:, i])
+            for i, column in enumerate(model.encoder.columns)
+        }
+    )
+    return reference.assign(**{SCORE_COLUMN: model.predict(rows)})
+
+
+def _texts(categories: tuple[str, ...], codes: NDArray[np.float64]) -> NDArray[np.object_]:
+    names = np.array([*categories, None], dtype=object)
+    return names[np.where(np.isnan(codes), len(categories), codes).astype(np.intp)]
+
+
+def largest_difference(model: ChurnModel, other: ChurnModel, customers: pd.DataFrame) -> float:
+    """The largest difference between two models' probabilities over some customers; 0 is bitwise equal."""
+    return float(np.max(np.abs(model.predict(customers) - other.predict(customers)), initial=0.0))

@@ -1,0 +1,65 @@
+"""Reading customers as a model sees them: features of one extract, by the column contract."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from churn.columns import FEATURES, KEY, LABEL
+from churn.db.database import Connection, query
+
+_FEATURE_LIST = sql.SQL(", ").join(
+    sql.SQL("history.{} AS {}").format(sql.Identifier(column.sql_name), sql.Identifier(column.name))
+    for column in (KEY, *FEATURES)
+)
+_FEATURE_TYPES = {column.name: "float64" for column in FEATURES if column.is_number}
+
+
+def read_features(connection: Connection, extract_id: int, rows_a_chunk: int) -> Iterator[pd.DataFrame]:
+    """Stream the customers of one extract in key order.
+
+    Yields frames of at most `rows_a_chunk` rows: customerID and the features under their names in the extract.
+    """
+    statement = sql.SQL(query("read_features")).format(columns=_FEATURE_LIST)
+    with connection.cursor(name="read_features", row_factory=tuple_row) as cursor:
+        cursor.execute(statement, {"extract_id": extract_id})
+        while rows := cursor.fetchmany(rows_a_chunk):
+            yield _frame(rows)
+
+
+def read_labelled(connection: Connection, extract_id: int) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
+    """Read the customers of one extract whose label was delivered with it.
+
+    Returns (customerID and features, labels (n,) as 0/1), aligned, in key order.
+    """
+    statement = sql.SQL(query("read_labelled")).format(
+        columns=sql.SQL(", ").join((_FEATURE_LIST, sql.SQL("churned::int AS {}").format(sql.Identifier(LABEL.name))))
+    )
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        rows = cursor.execute(statement, {"extract_id": extract_id}).fetchall()
+    frame = _frame([row[:-1] for row in rows])
+    return frame, np.array([row[-1] for row in rows], dtype=np.int8)
+
+
+def sample_with_scores(
+    connection: Connection, extract_id: int, count: int, seed: int, scoring_run_id: int | None
+) -> pd.DataFrame:
+    """Draw about `count` customers of one extract at random, the same ones for the same seed.
+
+    Returns customerID, the features and churn_probability (of the given scoring run, missing without one).
+    """
+    statement = sql.SQL(query("sample_with_scores")).format(columns=_FEATURE_LIST)
+    parameters = {"extract_id": extract_id, "count": count, "seed": seed, "scoring_run_id": scoring_run_id}
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        rows = cursor.execute(statement, parameters).fetchall()
+    frame = _frame([row[:-1] for row in rows])
+    frame["churn_probability"] = pd.Series([row[-1] for row in rows], dtype="float64")
+    return frame
+
+
+def _frame(rows: list[tuple[object, ...]]) -> pd.DataFrame:
+    names = [KEY.name, *(column.name for column in FEATURES)]
+    return pd.DataFrame.from_records(rows, columns=names).astype(_FEATURE_TYPES)

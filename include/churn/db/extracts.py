@@ -1,0 +1,109 @@
+"""Extracts: landed files and what was decided about them."""
+
+from typing import Any
+
+from churn.columns import LABEL
+from churn.db.database import Connection, query
+from churn.errors import ChurnError, NoCustomers, NothingToTrainOn
+from churn.records import Extract, LandedFile
+
+_FIELDS = tuple(Extract.__dataclass_fields__)
+
+
+def get(connection: Connection, extract_id: int) -> Extract:
+    """Read one extract. Raises ChurnError where there is none of this number."""
+    extract = _read(connection, "get_extract", {"extract_id": extract_id})
+    if extract is None:
+        raise ChurnError(f"There is no extract {extract_id}.", "Look it up in monitoring.extracts.")
+    return extract
+
+
+def current(connection: Connection) -> Extract:
+    """The extract that `customers` shows. Raises NoCustomers before the first admission."""
+    extract = _read(connection, "get_current_extract", {})
+    if extract is None:
+        raise NoCustomers("No extract has been admitted yet.", "Land one and run `churn validate`.")
+    return extract
+
+
+def latest_labelled(connection: Connection) -> Extract:
+    """The extract of the newest day that was delivered with labels. Raises NothingToTrainOn without one."""
+    extract = _read(connection, "get_latest_labelled_extract", {})
+    if extract is None:
+        raise NothingToTrainOn(
+            "No admitted extract has labels.",
+            f"Land one with the column {LABEL.name} and run `churn validate`.",
+        )
+    return extract
+
+
+def find(connection: Connection, landed: LandedFile) -> Extract | None:
+    """What was decided last about this content for this day, if it was ever seen."""
+    parameters = {"content_hash": landed.content_hash, "snapshot_date": landed.snapshot_date}
+    return _read(connection, "find_extract", parameters)
+
+
+def known_hashes(connection: Connection) -> dict[tuple[str, str], str]:
+    """The content hash of every file that was read before, by (url, version)."""
+    rows = connection.execute(query("list_known_hashes")).fetchall()
+    return {(row["source_url"], row["source_version"]): row["content_hash"] for row in rows}
+
+
+def register(connection: Connection, landed: LandedFile) -> Extract:
+    """Take a landed file in as a new extract in state `received`."""
+    parameters = {
+        "content_hash": landed.content_hash,
+        "source_url": landed.url,
+        "source_version": landed.version,
+        "snapshot_date": landed.snapshot_date,
+    }
+    return _one(_read(connection, "register_extract", parameters))
+
+
+def mark_admitted(
+    connection: Connection,
+    extract: Extract,
+    row_count: int,
+    admitted_count: int,
+    quarantined_count: int,
+    data_docs: str | None,
+) -> Extract:
+    """Record the admission; the database holds row_count to the sum of the other two.
+
+    Raises ChurnError where the extract was decided in the meantime.
+    """
+    parameters = {
+        "extract_id": extract.extract_id,
+        "row_count": row_count,
+        "admitted_count": admitted_count,
+        "quarantined_count": quarantined_count,
+        "data_docs": data_docs,
+    }
+    return _one(_read(connection, "mark_extract_admitted", parameters))
+
+
+def mark_refused(connection: Connection, extract: Extract, refusal: str, data_docs: str | None) -> Extract:
+    """Record the refusal and why. Raises ChurnError where the extract was decided in the meantime."""
+    parameters = {"extract_id": extract.extract_id, "refusal": refusal, "data_docs": data_docs}
+    return _one(_read(connection, "mark_extract_refused", parameters))
+
+
+def point_customers_at(connection: Connection, extract: Extract) -> bool:
+    """Let `customers` show this extract unless it shows a later day; return whether it does now."""
+    return connection.execute(query("point_customers_at_extract"), {"extract_id": extract.extract_id}).rowcount == 1
+
+
+def add_history_partition(connection: Connection, extract: Extract) -> None:
+    """Make the partition of customer_history that will hold this extract."""
+    connection.execute(query("add_history_partition"), {"extract_id": extract.extract_id})
+
+
+def _read(connection: Connection, name: str, parameters: dict[str, Any]) -> Extract | None:
+    row = connection.execute(query(name), parameters).fetchone()
+    return Extract(**{field: row[field] for field in _FIELDS}) if row else None
+
+
+def _one(extract: Extract | None) -> Extract:
+    if extract is None:
+        raise ChurnError("The extract was decided by another process in the meantime.", "Run `churn validate` again.")
+    return extract

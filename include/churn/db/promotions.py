@@ -1,0 +1,56 @@
+"""The promotion ledger: every decision of the gate, append-only."""
+
+from dataclasses import asdict
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from churn.db.database import Connection, query
+from churn.errors import NoProductionModel
+from churn.policy import Policy
+from churn.records import Decision, Interval
+
+
+def record(
+    connection: Connection,
+    *,
+    decision: Decision,
+    model_version: int,
+    previous_version: int | None,
+    evidence: dict[str, Any],
+    policy: Policy,
+) -> int:
+    """Append one decision with its rules, evidence and policy; return its number."""
+    row = connection.execute(
+        query("record_promotion"),
+        {
+            "decision": "promoted" if decision.approved else "kept",
+            "model_version": model_version,
+            "previous_version": previous_version,
+            "reason": decision.reason,
+            "evidence": Jsonb({**evidence, "rules": [asdict(rule) for rule in decision.rules]}),
+            "policy": Jsonb(policy.model_dump(mode="json")),
+        },
+    ).fetchone()
+    return int((row or {})["promotion_id"])
+
+
+def latest(connection: Connection) -> dict[str, Any]:
+    """The newest decision: `decision`, `reason`, `model_version`. Raises NoProductionModel where there is none."""
+    row = connection.execute(query("latest_promotion")).fetchone()
+    if row is None:
+        raise NoProductionModel("The promotion gate has not decided yet.", "Run `churn train`.")
+    return row
+
+
+def approved_auc(connection: Connection, model_version: int) -> Interval:
+    """The holdout ROC-AUC with which a version was promoted.
+
+    Raises NoProductionModel where the ledger does not know the version.
+    """
+    row = connection.execute(query("approving_evidence"), {"model_version": model_version}).fetchone()
+    if row is None:
+        raise NoProductionModel(
+            f"Version {model_version} serves, but the ledger holds no promotion of it.", "Run `churn train`."
+        )
+    return Interval(**row["roc_auc"])

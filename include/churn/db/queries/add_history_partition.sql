@@ -1,0 +1,1 @@
+SELECT churn.add_history_partition(%(extract_id)s)

@@ -1,0 +1,5 @@
+-- Unlogged: a crash may empty it, the next validation makes it anew. Line 1 is the header.
+CREATE UNLOGGED TABLE staging.customers_extract (
+    line_number bigint GENERATED ALWAYS AS IDENTITY (START 2 CACHE 1000),
+    {columns}
+)

@@ -1,0 +1,4 @@
+SELECT drift_report_id, verdict, reason, reported_at
+FROM monitoring.drift_reports
+ORDER BY drift_report_id DESC
+LIMIT 1

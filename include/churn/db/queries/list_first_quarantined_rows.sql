@@ -1,0 +1,5 @@
+SELECT line_number, reasons
+FROM churn.quarantined_rows
+WHERE extract_id = %(extract_id)s
+ORDER BY line_number
+LIMIT %(limit)s

@@ -1,0 +1,2 @@
+UPDATE churn.scoring_runs SET state = 'rejected', rejection = %(reason)s, closed_at = now()
+WHERE scoring_run_id = %(scoring_run_id)s

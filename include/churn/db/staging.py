@@ -1,0 +1,114 @@
+"""The private staging table of one validation: the extract as text, row by row.
+
+Its name is constant, so that the Great Expectations asset is a reviewed file. Whoever uses it holds the lock
+`validate_customers`; its comment says whose rows it holds, so that a process that lost the lock notices.
+"""
+
+import re
+
+import psycopg
+from psycopg import sql
+
+from churn.columns import COLUMNS, KEY
+from churn.core.extract_text import ExtractText, Header
+from churn.db import row_rules
+from churn.db.database import Connection, query
+from churn.errors import AlreadyRunning, ExtractRefused
+from churn.records import Extract
+
+TABLE = sql.Identifier("staging", "customers_extract")
+_DELIVER_AGAIN = "Ask for the file again; yesterday's customers stay in force."
+_LINE = re.compile(r"line (\d+)")
+
+
+def stage(connection: Connection, extract: Extract, text: ExtractText) -> int:
+    """Copy an extract to a fresh staging table, streamed; return its row count.
+
+    Raises ExtractRefused naming the line that cannot be read.
+    """
+    header = text.header
+    _create(connection, extract, header)
+    try:
+        row_count = _copy(connection, header, text)
+    except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+        raise ExtractRefused(_unreadable(error), _DELIVER_AGAIN) from error
+    if row_count == 0:
+        raise ExtractRefused("The file holds a header and no rows.", _DELIVER_AGAIN)
+    for position in range(len(header.added)):
+        connection.execute(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(TABLE, _added(position)))
+    connection.execute(sql.SQL("ANALYZE {}").format(TABLE))
+    return row_count
+
+
+def require_staged(connection: Connection, extract: Extract) -> None:
+    """Hold the staging table for this transaction.
+
+    Raises AlreadyRunning where it holds the rows of another extract by now.
+    """
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(TABLE))
+    if not _holds(connection, extract):
+        raise AlreadyRunning("Another validation has taken the staging table.", "Run `churn validate` again.")
+
+
+def admit(connection: Connection, extract: Extract) -> int:
+    """Insert every staged row that is not quarantined into the extract's history; return how many."""
+    statement = sql.SQL(query("admit_rows")).format(
+        target_columns=row_rules.target_columns(),
+        admitted_values=row_rules.admitted_values(),
+        key=sql.Identifier(KEY.name),
+    )
+    parameters = {"extract_id": extract.extract_id, "snapshot_date": extract.snapshot_date}
+    return connection.execute(statement, parameters).rowcount
+
+
+def drop(connection: Connection, extract: Extract) -> None:
+    """Remove the staging table if it holds this extract."""
+    if _holds(connection, extract):
+        _drop(connection)
+
+
+def _holds(connection: Connection, extract: Extract) -> bool:
+    row = connection.execute(query("get_staged_extract")).fetchone()
+    return row is not None and row["staged"] == _owner(extract)
+
+
+def _drop(connection: Connection) -> None:
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(TABLE))
+
+
+def _create(connection: Connection, extract: Extract, header: Header) -> None:
+    _drop(connection)
+    names = [sql.Identifier(column.name) for column in COLUMNS] + [_added(n) for n in range(len(header.added))]
+    connection.execute(
+        sql.SQL(query("create_staging")).format(
+            columns=sql.SQL(", ").join(sql.SQL("{} text").format(name) for name in names)
+        )
+    )
+    connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(TABLE, sql.Literal(_owner(extract))))
+
+
+def _copy(connection: Connection, header: Header, text: ExtractText) -> int:
+    """COPY in the file's own column order; added columns go to columns that are dropped afterwards."""
+    added = {name: _added(position) for position, name in enumerate(header.added)}
+    names = sql.SQL(", ").join(added.get(name, sql.Identifier(name)) for name in header.names)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, HEADER true, ENCODING 'UTF8')").format(TABLE, names)
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            for chunk in text.chunks():
+                copy.write(chunk)
+        return cursor.rowcount
+
+
+def _added(position: int) -> sql.Identifier:
+    return sql.Identifier(f"added_{position + 1}")
+
+
+def _owner(extract: Extract) -> str:
+    return f"rows of extract {extract.extract_id}"
+
+
+def _unreadable(error: psycopg.Error) -> str:
+    """The server's own words with the line, and without the row itself: it is a customer's."""
+    line = _LINE.search(error.diag.context or "")
+    where = f"Line {line[1]}" if line else "The file"
+    return f"{where} cannot be read: {error.diag.message_primary}."

@@ -1,0 +1,220 @@
+"""Every week: four candidates on frozen rows, one winner, and a gate that decides whether it may serve."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from churn.columns import KEY
+from churn.core import training
+from churn.core.candidates import CANDIDATES, Kind
+from churn.core.evaluation import auc_difference, evaluate
+from churn.core.model import ChurnModel
+from churn.core.promotion import decide_promotion as decide
+from churn.core.training import TrainingData
+from churn.db import customers, extracts, promotions, retraining_requests
+from churn.db.migrations import require_current_schema
+from churn.errors import NoProductionModel, NothingToTrainOn
+from churn.jobs.record_training import (
+    code_version,
+    record_candidate,
+    record_decision,
+    record_holdout,
+    record_plan,
+)
+from churn.records import Decision, Evaluation, Interval, ModelVersion
+from churn.services import Services
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The frozen rows of one retraining and the MLflow run that tells its story."""
+
+    mlflow_run_id: str
+    extract_id: int
+    snapshot_date: date
+    content_hash: str
+    fingerprint: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class TrainedCandidate:
+    """One algorithm's cross-validated estimate on the development rows."""
+
+    kind: Kind
+    mlflow_run_id: str
+    mean_auc: float
+    auc_deviation: float
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What a retraining came to."""
+
+    winner: Kind
+    model_version: int
+    decision: Decision
+    holdout: Evaluation
+    mlflow_run_id: str
+
+    def summary(self) -> dict[str, Any]:
+        """The result as one flat row."""
+        auc = self.holdout.roc_auc
+        return {
+            "winner": self.winner,
+            "model_version": self.model_version,
+            "promoted": self.decision.approved,
+            "roc_auc": auc.value,
+            "roc_auc_low": auc.low,
+            "roc_auc_high": auc.high,
+            "calibration_error": self.holdout.calibration_error,
+            "reason": self.decision.reason,
+        }
+
+
+def retrain_model(services: Services) -> Retraining:
+    """Plan, train every candidate and let the gate decide."""
+    plan = plan_training(services)
+    trained = [train_candidate(services, plan, kind) for kind in CANDIDATES]
+    return decide_promotion(services, plan, trained)
+
+
+def plan_training(services: Services) -> TrainingPlan:
+    """Freeze what is learned from: the newest snapshot that was delivered with labels.
+
+    Raises NoCustomers or NothingToTrainOn before anything is written.
+    """
+    require_current_schema(services.database)
+    with services.database.transaction() as connection:
+        extract = extracts.latest_labelled(connection)
+    data = _read(services, extract.extract_id, extract.snapshot_date, extract.content_hash)
+    training.split_training(data, services.policy)
+    fingerprint = training.fingerprint(data)
+    tags = {
+        "snapshot_date": extract.snapshot_date.isoformat(),
+        "extract_id": str(extract.extract_id),
+        "content_hash": extract.content_hash,
+        "fingerprint": fingerprint,
+        "code_version": code_version(services.project_dir),
+    }
+    run = services.tracking.start_run(f"retraining on {extract.snapshot_date}", tags)
+    record_plan(run, data, fingerprint, services.policy)
+    log.info("Training on %s customers of %s (%s).", len(data.labels), data.snapshot_date, fingerprint[:12])
+    return TrainingPlan(run.run_id, extract.extract_id, extract.snapshot_date, extract.content_hash, fingerprint, tags)
+
+
+def train_candidate(services: Services, plan: TrainingPlan, kind: Kind) -> TrainedCandidate:
+    """Estimate one algorithm by cross-validation on the development rows and log it to MLflow."""
+    development, _ = _frozen_rows(services, plan)
+    with services.tracking.start_run(kind, plan.tags, parent_run_id=plan.mlflow_run_id) as run:
+        result = training.cross_validate(kind, development, services.policy)
+        record_candidate(run, result, development.labels, services.policy)
+    log.info("%s: ROC-AUC %.4f over %s folds.", kind, result.mean_auc, len(result.folds))
+    return TrainedCandidate(kind, run.run_id, result.mean_auc, result.auc_deviation)
+
+
+def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[TrainedCandidate]) -> Retraining:
+    """Fit the best candidate, judge it once on the holdout, register it, and promote it where the gate approves.
+
+    Challenger and Production are compared on the same holdout rows, which neither has trained on. Any error on the
+    way leaves the alias where it is. One decision at a time: raises AlreadyRunning where another is being taken.
+    """
+    with services.database.lock("promotion"), services.tracking.run(plan.mlflow_run_id) as run:
+        winner = training.choose(trained)
+        development, holdout = _frozen_rows(services, plan)
+        model = training.fit_model(winner, development, services.policy)
+        probabilities = model.predict(holdout.features)
+        evaluation = evaluate(holdout.labels, probabilities, services.policy.confidence)
+        record_holdout(run, evaluation, holdout.labels, probabilities)
+        reference = training.draw_reference(model, development, services.policy)
+        challenger = services.registry.register(model, run.run_id, reference, services.policy, plan.tags)
+        production = _production(services)
+        difference = _difference(services, production, model, holdout)
+        loaded = services.registry.load(challenger.version)
+        decision = decide(
+            challenger=evaluation,
+            production_difference=difference,
+            has_production=production is not None,
+            policy=services.policy,
+            smoke_difference=training.largest_difference(model, loaded, holdout.features),
+        )
+        record_decision(run, decision)
+        _record(services, plan, trained, challenger, production, evaluation, difference, decision)
+        if decision.approved:
+            services.registry.promote(challenger.version)
+    return Retraining(winner, challenger.version, decision, evaluation, plan.mlflow_run_id)
+
+
+def _record(
+    services: Services,
+    plan: TrainingPlan,
+    trained: Sequence[TrainedCandidate],
+    challenger: ModelVersion,
+    production: ModelVersion | None,
+    evaluation: Evaluation,
+    difference: Interval | None,
+    decision: Decision,
+) -> None:
+    """Write the decision to the ledger before the alias moves: no promotion without its evidence."""
+    evidence = {
+        "holdout": asdict(evaluation),
+        "difference": asdict(difference) if difference else None,
+        "candidates": [asdict(candidate) for candidate in trained],
+        "fingerprint": plan.fingerprint,
+        "extract_id": plan.extract_id,
+        "mlflow_run_id": plan.mlflow_run_id,
+        "digest": challenger.digest,
+    }
+    with services.database.transaction() as connection:
+        promotions.record(
+            connection,
+            decision=decision,
+            model_version=challenger.version,
+            previous_version=production.version if production else None,
+            evidence=evidence,
+            policy=services.policy,
+        )
+        retraining_requests.settle(connection, decision.reason)
+    log.info("%s", decision.reason)
+
+
+def _production(services: Services) -> ModelVersion | None:
+    try:
+        return services.registry.production_version()
+    except NoProductionModel:
+        return None
+
+
+def _difference(
+    services: Services, production: ModelVersion | None, challenger: ChurnModel, holdout: TrainingData
+) -> Interval | None:
+    if production is None:
+        return None
+    incumbent = services.registry.load(production.version)
+    return auc_difference(
+        holdout.labels,
+        challenger.predict(holdout.features),
+        incumbent.predict(holdout.features),
+        services.policy.confidence,
+    )
+
+
+def _frozen_rows(services: Services, plan: TrainingPlan) -> tuple[TrainingData, TrainingData]:
+    """(development, holdout) of the plan. Raises NothingToTrainOn where the rows are no longer the planned ones."""
+    data = _read(services, plan.extract_id, plan.snapshot_date, plan.content_hash)
+    if training.fingerprint(data) != plan.fingerprint:
+        raise NothingToTrainOn(
+            f"The rows of extract {plan.extract_id} are not those that were planned.", "Start a new retraining."
+        )
+    return training.split_training(data, services.policy)
+
+
+def _read(services: Services, extract_id: int, snapshot_date: date, content_hash: str) -> TrainingData:
+    with services.database.transaction() as connection:
+        frame, labels = customers.read_labelled(connection, extract_id)
+    features = frame.drop(columns=KEY.name)
+    return TrainingData(frame[KEY.name].to_numpy(object), features, labels, snapshot_date, content_hash)

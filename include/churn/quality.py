@@ -1,0 +1,99 @@
+"""Great Expectations: the reviewed suites of great_expectations/, run in the database by pushdown."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from churn.errors import ConfigurationError
+from churn.records import ExpectationResult, Extract, Judgement, Severity
+
+CONTEXT_FOLDER = "great_expectations"
+SUITE = "customers_extract"
+DETAILS = "customers_extract_details"
+DATA_SOURCE = "churn"
+_SEVERITIES: dict[str, Severity] = {"critical": "refuse", "warning": "warn", "info": "warn"}
+
+
+def judge_extract(sqlalchemy_url: str, project_dir: Path, reports: Path, extract: Extract) -> Judgement:
+    """Run the suite of the staged extract and build its page in `reports`/data_docs.
+
+    The first pass asks for booleans only, which bundles its counts into few scans; only where something
+    failed a second pass of the same run fetches numbers and examples.
+    Raises ConfigurationError where an expectation cannot be evaluated: that says nothing about the file.
+    """
+    # Importing Great Expectations takes seconds, and every command of the CLI would pay for it.
+    from great_expectations.core.run_identifier import RunIdentifier
+
+    context = open_context(sqlalchemy_url, project_dir, reports)
+    run = RunIdentifier(run_name=f"extract-{extract.extract_id}", run_time=datetime.now(UTC))
+    try:
+        outcome = context.checkpoints.get(SUITE).run(run_id=run)
+        if not outcome.success:
+            outcome = context.checkpoints.get(DETAILS).run(run_id=run)
+    finally:
+        context.data_sources.get(DATA_SOURCE).get_execution_engine().engine.dispose()
+    identifier, validation = next(iter(outcome.run_results.items()))
+    return Judgement(
+        results=tuple(_result(result) for result in validation.results),
+        data_docs=_page(context.get_docs_sites_urls(identifier), reports),
+    )
+
+
+def open_context(sqlalchemy_url: str, project_dir: Path, reports: Path) -> Any:
+    """The file context of the checkout; address and reports folder are substituted, never written into it."""
+    import great_expectations
+
+    folder = project_dir / CONTEXT_FOLDER
+    if not (folder / "great_expectations.yml").is_file():
+        # Great Expectations would make a new context of its own there.
+        raise ConfigurationError(f"{folder} holds no great_expectations.yml.", "Correct CHURN_PROJECT_DIR.")
+    return great_expectations.get_context(
+        mode="file",
+        context_root_dir=folder,
+        runtime_environment={
+            "CHURN_DB_URL": sqlalchemy_url,
+            "CHURN_REPORTS_DIR": str(reports.resolve()),
+        },
+    )
+
+
+def _result(result: Any) -> ExpectationResult:
+    """Our record of one GX result. Raises ConfigurationError where it could not be evaluated."""
+    config = result.expectation_config
+    column = config.kwargs.get("column")
+    failure = _exception_message(result.exception_info or {})
+    if failure:
+        raise ConfigurationError(
+            f"{config.type} of {column or 'the table'} cannot be evaluated: {failure}.",
+            f"Correct {CONTEXT_FOLDER}/expectations/{SUITE}.json; the file itself was not judged.",
+        )
+    details = result.result or {}
+    return ExpectationResult(
+        expectation=config.type,
+        column_name=column,
+        severity=_SEVERITIES[str(getattr(config.severity, "value", config.severity))],
+        succeeded=bool(result.success),
+        unexpected_count=details.get("unexpected_count"),
+        observed_value=details.get("observed_value", _observed_share(details)),
+    )
+
+
+def _observed_share(details: dict[str, Any]) -> dict[str, float] | None:
+    """The share of unexpected values, 0..1. The values are customers' and stay in the data docs."""
+    percent = details.get("unexpected_percent")
+    return None if percent is None else {"unexpected_rate": round(percent / 100, 6)}
+
+
+def _exception_message(info: dict[str, Any]) -> str | None:
+    """GX tells of an exception either flat or by metric."""
+    told = [info, *(value for value in info.values() if isinstance(value, dict))]
+    return next((str(each.get("exception_message")) for each in told if each.get("raised_exception")), None)
+
+
+def _page(sites: list[dict[str, Any]], reports: Path) -> str | None:
+    for site in sites:
+        if site.get("site_url"):
+            page = Path(unquote(str(site["site_url"]).removeprefix("file://")))
+            return page.relative_to(reports.resolve()).as_posix()
+    return None

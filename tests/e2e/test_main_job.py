@@ -1,0 +1,190 @@
+"""The main job as a user runs it: `churn demo`, then Airflow, MLflow, the API and the database are asked."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import requests
+
+from churn.db.database import Database
+from churn.platform.airflow_rest import AirflowRest
+from churn.platform.ports import LOOPBACK, free_port
+
+CHURN = [str(Path(sys.executable).with_name("churn"))]
+DAGS = ["report_drift", "retrain_model", "score_customers", "settle_outcomes", "validate_customers"]
+VERBATIM = {
+    "tenure": 12, "MonthlyCharges": 70.5, "Contract": "Month-to-month", "PaymentMethod": "Electronic check",
+    "gender": "Female", "SeniorCitizen": 0, "Partner": "Yes", "Dependents": "No",
+}  # fmt: skip
+
+
+class Demo:
+    """A running platform with a finished demo."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.result: dict[str, Any] = {}
+        self.exports: dict[str, str] = {}
+
+    def churn(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*CHURN, *arguments], env=self.environment, capture_output=True, text=True, timeout=900, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+        return done.stdout
+
+    def run(self, *arguments: str) -> None:
+        self.result = json.loads(self.churn("demo", "--json", *arguments))
+        shell = f"{self.churn('platform', 'env')}\nenv -0"
+        told = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, env={}).stdout
+        self.exports = dict(line.split("=", 1) for line in told.split("\0") if "=" in line)
+
+    def database(self, variable: str) -> Database:
+        return Database(self.exports[variable])
+
+    def published(self) -> pd.DataFrame:
+        with self.database("CHURN_CRM_DATABASE_URL").transaction() as connection:
+            return pd.DataFrame(connection.execute("SELECT * FROM crm.churn_scores ORDER BY customer_id").fetchall())
+
+    def airflow(self) -> AirflowRest:
+        return AirflowRest(self.exports["AIRFLOW_URL"], self.exports["AIRFLOW_USER"], self.exports["AIRFLOW_PASSWORD"])
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """`churn demo` with simulated customers in a home of its own, whose name has a space."""
+    home = tmp_path_factory.mktemp("churn e2e") / "state folder"
+    ours = ("CHURN_", "MLFLOW_", "AIRFLOW")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    first = free_port(21_000 + os.getpid() % 5_000)
+    environment |= {
+        "CHURN_HOME": str(home),
+        "CHURN_AIRFLOW_PORT": str(first),
+        "CHURN_MLFLOW_PORT": str(first + 100),
+        "CHURN_API_PORT": str(first + 200),
+        "CHURN_POSTGRES_PORT": str(first + 300),
+    }
+    running = Demo(environment)
+    try:
+        running.run()
+        yield running
+    finally:
+        subprocess.run([*CHURN, "platform", "down"], env=environment, timeout=120, check=True)
+
+
+def test_the_demo_ends_with_every_number(demo: Demo) -> None:
+    result = demo.result
+    assert result["rows_in"] == result["admitted"] + result["quarantined"] == 7_043
+    assert result["rows_scored"] == result["admitted"]
+    assert 0.80 < result["roc_auc_low"] < result["roc_auc"] < result["roc_auc_high"] < 0.90
+    assert len(result["top_customers"]) == 5
+    assert result["drift_verdict"].startswith("stable")
+
+
+def test_every_customer_is_published_once_with_a_probability(demo: Demo) -> None:
+    table = demo.published()
+    with demo.database("CHURN_DATABASE_URL").transaction() as connection:
+        ids = [row["customer_id"] for row in connection.execute("SELECT customer_id FROM churn.customers").fetchall()]
+    assert sorted(table.customer_id) == sorted(ids)
+    assert table.churn_probability.between(0, 1).all()
+    assert table.model_version.nunique() == table.scoring_run_id.nunique() == 1
+
+
+def test_airflow_has_no_import_error_and_every_dag_runs_green(demo: Demo) -> None:
+    with demo.airflow() as airflow:
+        assert airflow.import_errors() == []
+        for dag_id in DAGS:
+            run_id = airflow.trigger(dag_id)
+            assert airflow.wait(dag_id, run_id, 300) == "success", airflow.failure(dag_id, run_id)
+
+
+def test_the_same_night_again_leaves_the_same_rows(demo: Demo) -> None:
+    before = demo.published()
+    with demo.airflow() as airflow:
+        run_id = airflow.trigger("score_customers")
+        assert airflow.wait("score_customers", run_id, 300) == "success"
+    pd.testing.assert_frame_equal(demo.published(), before)
+
+
+def test_the_request_of_the_readme_is_answered(demo: Demo) -> None:
+    answer = requests.post(f"{demo.exports['CHURN_API_URL']}/predict", json=VERBATIM, timeout=10)
+    assert answer.status_code == 200
+    assert 0 <= answer.json()["churn_probability"] <= 1
+    assert answer.json()["risk_level"] in ("low", "medium", "high")
+    assert answer.json()["model_version"] == demo.result["model_version"]
+
+
+def test_the_endpoint_gives_last_nights_probability(demo: Demo) -> None:
+    from churn.columns import FEATURES, KEY
+
+    with demo.database("CHURN_DATABASE_URL").transaction() as connection:
+        rows = connection.execute("SELECT * FROM churn.customers ORDER BY customer_id LIMIT 25").fetchall()
+    table = demo.published().set_index("customer_id")
+    for row in rows:
+        body = {column.name: row[column.sql_name] for column in (KEY, *FEATURES)}
+        answer = requests.post(f"{demo.exports['CHURN_API_URL']}/predict", json=body, timeout=10).json()
+        assert answer["churn_probability"] == table.loc[row["customer_id"], "churn_probability"]
+        assert answer["risk_level"] == table.loc[row["customer_id"], "risk_level"]
+
+
+def test_garbage_is_refused_with_the_field_named(demo: Demo) -> None:
+    answer = requests.post(f"{demo.exports['CHURN_API_URL']}/predict", json={**VERBATIM, "tenure": "a lot"}, timeout=10)
+    assert answer.status_code == 422
+    assert "tenure" in answer.text
+
+
+def test_the_reports_are_for_logged_in_users_only(demo: Demo) -> None:
+    url = demo.exports["AIRFLOW_URL"]
+    pages = ["/churn/reports/", "/churn/reports/drift/1.html", "/churn/reports/data_docs/index.html"]
+    with demo.airflow() as airflow:
+        token = airflow.authorization
+    for page in pages:
+        assert requests.get(url + page, timeout=10).status_code in (401, 403)
+        assert requests.get(url + page, headers={"Authorization": token}, timeout=10).status_code == 200
+
+
+def test_each_task_links_to_its_report(demo: Demo) -> None:
+    expected = {
+        ("retrain_model", "decide_promotion"): "MLflow run",
+        ("validate_customers", "validate_customers"): "Data docs",
+        ("report_drift", "report_drift"): "Drift report",
+    }
+    with demo.airflow() as airflow:
+        for (dag_id, task_id), name in expected.items():
+            run_id = airflow.call("GET", f"/dags/{dag_id}/dagRuns?order_by=run_after&limit=1")["dag_runs"][0][
+                "dag_run_id"
+            ]
+            links = airflow.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links")
+            assert links["extra_links"][name], (dag_id, links)
+
+
+def test_mlflow_shows_the_run_and_the_production_version(demo: Demo) -> None:
+    url = demo.exports["MLFLOW_TRACKING_URI"]
+    alias = requests.get(
+        f"{url}/api/2.0/mlflow/registered-models/alias", params={"name": "churn", "alias": "production"}, timeout=10
+    ).json()
+    assert int(alias["model_version"]["version"]) == demo.result["model_version"]
+
+
+def test_everything_listens_on_loopback_only(demo: Demo) -> None:
+    status = json.loads(demo.churn("platform", "status", "--json"))
+    assert len(status) >= 7
+    for row in status:
+        address = row.get("address")
+        assert not address or LOOPBACK in address, row
+
+
+def test_the_real_customers_replace_the_simulated_ones(demo: Demo, telco_csv: Path) -> None:
+    demo.run("--data", str(telco_csv))
+    real = pd.read_csv(telco_csv, dtype=str)
+    table = demo.published()
+    assert demo.result["admitted"] == len(real)
+    assert sorted(table.customer_id) == sorted(real.customerID)
+    assert table.churn_probability.between(0, 1).all()
+    assert 0.82 < demo.result["roc_auc"] < 0.88

@@ -1,0 +1,309 @@
+"""The registry against a real MLflow server: what comes back is what went in, or nothing comes back."""
+
+import json
+import pickletools
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.core.candidates import CANDIDATES
+from churn.core.model import ChurnModel
+from churn.core.plots import draw_plots
+from churn.core.training import TrainingData, draw_reference, fit_model
+from churn.errors import ArtifactRejected, NoProductionModel, RegistryUnavailable
+from churn.platform.ports import LOOPBACK, free_port
+from churn.policy import Policy
+from churn.records import ModelVersion
+from churn.registry import MODEL_NAME, Registry
+from churn.simulator import simulate
+from churn.tracking import Tracking
+from tests.integration.conftest import TestMlflow
+
+POLICY = Policy()
+CUSTOMERS = next(simulate(1_500, seed=11))
+DATA = TrainingData.from_extract(CUSTOMERS, date(2026, 11, 1), "a" * 64)
+
+
+@pytest.fixture(scope="module")
+def model() -> ChurnModel:
+    return fit_model("lightgbm", DATA, POLICY, {"rounds": 40})
+
+
+@pytest.fixture
+def registry(mlflow_server: TestMlflow) -> Iterator[Registry]:
+    """A registry without any version: what a test registers is gone after it."""
+    registry = Registry(mlflow_server.tracking_uri)
+    yield registry
+    client = mlflow.MlflowClient(mlflow_server.tracking_uri)
+    for registered in client.search_registered_models(f"name = '{MODEL_NAME}'"):
+        client.delete_registered_model(registered.name)
+
+
+def register(registry: Registry, model: ChurnModel, tags: dict[str, str] | None = None) -> ModelVersion:
+    run = Tracking(registry.tracking_uri).start_run("a retraining")
+    return registry.register(model, run.run_id, draw_reference(model, DATA, POLICY, 300), POLICY, tags)
+
+
+def folder_of(server: TestMlflow, version: ModelVersion) -> Path:
+    """Where the server keeps the artifact of a version."""
+    source = mlflow.MlflowClient(server.tracking_uri).get_model_version(MODEL_NAME, str(version.version)).source
+    (found,) = server.artifacts.rglob(source.removeprefix("models:/"))
+    return found / "artifacts"
+
+
+@pytest.mark.parametrize("kind", CANDIDATES)
+def test_a_registered_model_comes_back_with_the_same_bits(registry: Registry, kind: str) -> None:
+    small = {"random_forest": {"n_estimators": 10}, "logistic": {}}.get(kind, {"rounds": 20})
+    model = fit_model(kind, DATA, POLICY, small)  # type: ignore[arg-type]
+    version = register(registry, model)
+
+    loaded = registry.load(version.version, expected_digest=version.digest)
+
+    np.testing.assert_array_equal(loaded.predict(CUSTOMERS), model.predict(CUSTOMERS))
+
+
+def test_a_new_version_is_in_development_with_its_tags_and_digest(registry: Registry, model: ChurnModel) -> None:
+    version = register(registry, model, {"snapshot_date": "2026-11-01"})
+
+    assert version.stage == "development"
+    assert version.tags["snapshot_date"] == "2026-11-01"
+    assert len(version.digest) == 64
+    assert registry.version(version.version) == version
+
+
+def test_registering_the_same_run_again_makes_no_second_version(registry: Registry, model: ChurnModel) -> None:
+    run = Tracking(registry.tracking_uri).start_run("a retraining")
+    reference = draw_reference(model, DATA, POLICY, 300)
+
+    first = registry.register(model, run.run_id, reference, POLICY)
+    again = registry.register(model, run.run_id, reference, POLICY)
+
+    assert again == first
+
+
+def test_there_is_no_production_model_before_a_promotion(registry: Registry, model: ChurnModel) -> None:
+    with pytest.raises(NoProductionModel, match="No version"):
+        registry.production_version()
+    register(registry, model)
+    with pytest.raises(NoProductionModel, match="No version"):
+        registry.production_version()
+
+
+def test_a_promotion_moves_the_alias_and_archives_the_version_before(registry: Registry, model: ChurnModel) -> None:
+    first, second = register(registry, model), register(registry, model)
+
+    registry.promote(first.version)
+    assert registry.production_version().version == first.version
+    registry.promote(second.version)
+    registry.promote(second.version)  # a task that runs twice changes nothing
+
+    assert registry.production_version().version == second.version
+    assert registry.production_version().stage == "production"
+    assert registry.version(first.version).stage == "archived"
+
+
+def test_promoting_an_unknown_version_leaves_production_alone(registry: Registry, model: ChurnModel) -> None:
+    version = register(registry, model)
+    registry.promote(version.version)
+
+    with pytest.raises(ArtifactRejected, match="no version 999"):
+        registry.promote(999)
+
+    assert registry.production_version().version == version.version
+
+
+def test_the_reference_travels_with_the_version(registry: Registry, model: ChurnModel) -> None:
+    version = register(registry, model)
+
+    pd.testing.assert_frame_equal(
+        registry.load_reference(version.version), draw_reference(model, DATA, POLICY, 300), check_dtype=False
+    )
+
+
+def test_the_policy_in_force_travels_with_the_version(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
+) -> None:
+    version = register(registry, model)
+
+    stored = (folder_of(mlflow_server, version) / "artifacts/policy.json").read_text()
+
+    assert Policy.model_validate(json.loads(stored)) == POLICY
+
+
+def test_plain_mlflow_gives_the_same_probabilities(
+    registry: Registry, model: ChurnModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(register(registry, model).version)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    mlflow.set_tracking_uri(registry.tracking_uri)
+
+    plain = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}@production")
+    some = CUSTOMERS[["tenure", "Contract"]].assign(tenure=[None, *CUSTOMERS["tenure"][1:]])
+
+    for frame in (CUSTOMERS, CUSTOMERS.astype(str), some):
+        np.testing.assert_array_equal(plain.predict(frame), model.predict(frame))
+
+
+def test_plain_mlflow_needs_no_installed_churn(registry: Registry, model: ChurnModel, tmp_path: Path) -> None:
+    registry.promote(register(registry, model).version)
+    CUSTOMERS.head(50).to_parquet(tmp_path / "customers.parquet")
+    script = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in str(finder)]
+sys.path[:] = [path for path in sys.path if not path.endswith("include")]
+try:
+    import churn
+except ModuleNotFoundError:
+    import mlflow, numpy, pandas
+    mlflow.set_tracking_uri(sys.argv[1])
+    model = mlflow.pyfunc.load_model("models:/churn@production")
+    numpy.save(sys.argv[3], model.predict(pandas.read_parquet(sys.argv[2])))
+"""
+    arguments = [registry.tracking_uri, str(tmp_path / "customers.parquet"), str(tmp_path / "scores.npy")]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True, cwd=tmp_path)
+
+    expected = model.predict(CUSTOMERS.head(50))
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), expected)
+
+
+def test_no_pickle_is_anywhere_in_the_artifact(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
+) -> None:
+    folder = folder_of(mlflow_server, register(registry, model))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+
+    assert {"MLmodel", "model.json", "reference.parquet"} <= {path.name for path in files}
+    assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".joblib", ".cloudpickle")]
+    assert not [path for path in files if is_pickle(path.read_bytes())]
+    assert "model_code_path:" in (folder / "MLmodel").read_text()
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether the bytes are one whole pickle."""
+    try:
+        return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(content))
+    except (ValueError, IndexError, KeyError, UnicodeDecodeError):
+        return False
+
+
+@pytest.mark.parametrize("name", ["estimator.txt", "model.json"])
+def test_a_tampered_artifact_is_rejected_before_it_is_deserialised(
+    registry: Registry,
+    model: ChurnModel,
+    mlflow_server: TestMlflow,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    version = register(registry, model)
+    path = folder_of(mlflow_server, version) / "artifacts/churn_model" / name
+    path.write_bytes(path.read_bytes() + b" ")
+    deserialised: list[object] = []
+    monkeypatch.setattr(ChurnModel, "from_files", deserialised.append)
+
+    with pytest.raises(ArtifactRejected, match="digest"):
+        registry.load(version.version)
+
+    assert deserialised == []
+
+
+def test_an_added_file_makes_the_artifact_another_one(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
+) -> None:
+    version = register(registry, model)
+    (folder_of(mlflow_server, version) / "artifacts/churn_model/extra.py").write_text("raise SystemExit")
+
+    with pytest.raises(ArtifactRejected, match="digest"):
+        registry.load(version.version)
+
+
+def test_a_lost_artifact_is_rejected_and_says_what_is_missing(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
+) -> None:
+    version = register(registry, model)
+    shutil.rmtree(folder_of(mlflow_server, version) / "artifacts/churn_model")
+    (folder_of(mlflow_server, version) / "artifacts/reference.parquet").write_bytes(b"not a table")
+
+    with pytest.raises(ArtifactRejected, match="churn_model"):
+        registry.load(version.version)
+    with pytest.raises(ArtifactRejected, match="cannot be read"):
+        registry.load_reference(version.version)
+
+
+def test_another_digest_than_the_expected_one_is_rejected(registry: Registry, model: ChurnModel) -> None:
+    version = register(registry, model)
+
+    with pytest.raises(ArtifactRejected, match="expected"):
+        registry.load(version.version, expected_digest="0" * 64)
+
+
+def test_a_server_that_is_away_is_an_answer_within_15_seconds() -> None:
+    registry = Registry(f"http://{LOOPBACK}:{free_port(41_000)}")
+    started = time.monotonic()
+
+    with pytest.raises(RegistryUnavailable, match="MLflow at"):
+        registry.production_version()
+
+    assert time.monotonic() - started < 15
+
+
+def test_a_server_that_never_answers_is_an_answer_within_15_seconds() -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        registry = Registry(f"http://{LOOPBACK}:{silent.getsockname()[1]}")
+        started = time.monotonic()
+
+        with pytest.raises(RegistryUnavailable, match="MLflow at"):
+            registry.production_version()
+
+    assert time.monotonic() - started < 15
+
+
+def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: TestMlflow) -> None:
+    tracking = Tracking(mlflow_server.tracking_uri)
+    parent = tracking.start_run("retraining", {"snapshot_date": "2026-11-01"})
+    labels, probabilities = np.array([0, 1, 0, 1]), np.array([0.1, 0.7, 0.4, 0.3])
+    with tracking.start_run("lightgbm", parent_run_id=parent.run_id) as child:
+        child.log_parameters({"rounds": 300})
+        child.log_metrics({"roc_auc": 0.85}, step=2)
+        child.log_dataset("customers", "f" * 64, "a" * 64, 4, "training")
+        child.log_table(pd.DataFrame({"fold": [1], "roc_auc": [0.85]}), "folds.json")
+        for name, figure in draw_plots(labels, probabilities, "lightgbm").items():
+            child.log_figure(figure, f"plots/{name}")
+
+    client = mlflow.MlflowClient(mlflow_server.tracking_uri)
+    kept = client.get_run(child.run_id)
+
+    assert kept.info.status == "FINISHED"
+    assert kept.data.tags["mlflow.parentRunId"] == parent.run_id
+    assert kept.data.params == {"rounds": "300"}
+    assert kept.data.metrics == {"roc_auc": 0.85}
+    assert json.loads(kept.inputs.dataset_inputs[0].dataset.profile)["fingerprint"] == "f" * 64
+    assert len(client.list_artifacts(child.run_id, "plots")) == 4
+
+
+def test_a_run_that_raises_is_marked_as_failed(mlflow_server: TestMlflow) -> None:
+    tracking = Tracking(mlflow_server.tracking_uri)
+    run = tracking.start_run("doomed")
+
+    with pytest.raises(ZeroDivisionError), tracking.run(run.run_id):
+        raise ZeroDivisionError
+
+    client = mlflow.MlflowClient(mlflow_server.tracking_uri)
+    assert client.get_run(run.run_id).info.status == "FAILED"
+
+
+def test_the_environment_may_ask_for_more_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    Registry(f"http://{LOOPBACK}:1/{uuid4()}")
+
+    assert mlflow.environment_variables.MLFLOW_HTTP_REQUEST_TIMEOUT.get() == 77

@@ -1,0 +1,116 @@
+"""A retraining: everything logged, the gate decides, any error keeps Production."""
+
+import mlflow
+import pytest
+
+from churn.core.candidates import CANDIDATES
+from churn.db import extracts
+from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable
+from churn.jobs import retrain_model as retraining
+from churn.platform.ports import LOOPBACK, free_port
+from churn.policy import Policy
+from churn.services import Services
+from churn.tracking import Tracking
+from tests.jobs import admit_simulated, promote_model, with_changes
+
+
+def _ledger(services: Services) -> list[dict[str, object]]:
+    with services.database.transaction() as connection:
+        return connection.execute("SELECT * FROM churn.promotions ORDER BY promotion_id").fetchall()
+
+
+def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) -> None:
+    admit_simulated(services, count=3_000)
+    result = retraining.retrain_model(services)
+    assert result.decision.approved
+    assert services.registry.production_version().version == result.model_version
+    (entry,) = _ledger(services)
+    assert entry["decision"] == "promoted"
+    evidence = entry["evidence"]
+    assert isinstance(evidence, dict)
+    assert evidence["holdout"]["roc_auc"]["value"] == result.holdout.roc_auc.value
+    assert {candidate["kind"] for candidate in evidence["candidates"]} == set(CANDIDATES)
+    assert all(rule["passed"] for rule in evidence["rules"])
+
+    client = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri)
+    parent = client.get_run(result.mlflow_run_id)
+    assert parent.data.metrics["holdout_roc_auc"] == result.holdout.roc_auc.value
+    assert {"fingerprint", "content_hash", "snapshot_date", "code_version"} <= set(parent.data.tags)
+    assert parent.inputs.dataset_inputs[0].dataset.digest == parent.data.tags["fingerprint"][:36]
+    children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{result.mlflow_run_id}'")
+    assert {child.data.params["kind"] for child in children} == set(CANDIDATES)
+    for run in (parent, *children):
+        plots = {entry.path for entry in client.list_artifacts(run.info.run_id, "plots")}
+        assert len(plots) == 4
+        assert run.info.status == "FINISHED"
+
+
+def test_the_same_data_again_is_a_tie_and_keeps_production(services: Services) -> None:
+    admit_simulated(services, count=2_000)
+    first = retraining.retrain_model(services)
+    second = retraining.retrain_model(services)
+    assert not second.decision.approved
+    assert services.registry.production_version().version == first.model_version
+    assert [entry["decision"] for entry in _ledger(services)] == ["promoted", "kept"]
+
+
+def test_a_truly_better_challenger_takes_over(services: Services) -> None:
+    admit_simulated(services, count=5_000)
+    weak = promote_model(services, shuffled=True)
+    result = retraining.retrain_model(services)
+    assert result.decision.approved
+    assert result.model_version != weak
+    assert services.registry.production_version().version == result.model_version
+    assert services.registry.version(weak).stage == "archived"
+
+
+def test_a_model_below_the_floor_is_never_promoted(services: Services) -> None:
+    admit_simulated(services, count=2_000)
+    strict = with_changes(services, policy=Policy(minimum_auc=0.99))
+    result = retraining.retrain_model(strict)
+    assert not result.decision.approved
+    assert "holdout AUC" in result.decision.reason
+    with pytest.raises(NoProductionModel):
+        services.registry.production_version()
+
+
+def test_without_labels_nothing_is_started(services: Services) -> None:
+    admit_simulated(services, count=500, with_churn=False)
+    with pytest.raises(NothingToTrainOn, match="Churn"):
+        retraining.plan_training(services)
+
+
+def test_too_few_churners_are_refused_with_their_number(services: Services) -> None:
+    admit_simulated(services, count=60)
+    with pytest.raises(NothingToTrainOn, match="churners"):
+        retraining.plan_training(services)
+
+
+def test_with_mlflow_away_production_stays(services: Services) -> None:
+    admit_simulated(services, count=1_000)
+    version = promote_model(services)
+    away = with_changes(services, tracking=Tracking(f"http://{LOOPBACK}:{free_port(41_000)}"))
+    with pytest.raises(RegistryUnavailable):
+        retraining.retrain_model(away)
+    assert services.registry.production_version().version == version
+    assert _ledger(services) == []
+
+
+def test_two_decisions_at_once_are_refused(services: Services) -> None:
+    admit_simulated(services, count=1_000)
+    plan = retraining.plan_training(services)
+    trained = [retraining.train_candidate(services, plan, "logistic")]
+    with services.database.lock("promotion"), pytest.raises(AlreadyRunning):
+        retraining.decide_promotion(services, plan, trained)
+    with pytest.raises(NoProductionModel):
+        services.registry.production_version()
+
+
+def test_the_planned_rows_are_the_newest_labelled_snapshot(services: Services) -> None:
+    admit_simulated(services, count=1_000)
+    with services.database.transaction() as connection:
+        labelled = extracts.current(connection)
+    from datetime import date
+
+    admit_simulated(services, count=1_000, day=date(2026, 11, 24), with_churn=False)
+    assert retraining.plan_training(services).extract_id == labelled.extract_id

@@ -1,0 +1,72 @@
+"""Landing extracts, validating them and looking at what is in the database then."""
+
+from datetime import date
+from pathlib import Path
+
+from churn.db.database import Database
+from churn.jobs.validate_customers import validate_customers
+from churn.records import ExtractOutcome
+from churn.services import Services
+from churn.settings import Settings
+from tests.factories import NAMES, write_extract
+
+DAY, NEXT_DAY, DAY_BEFORE = date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 1)
+
+
+def open_services(database: Database, folder: Path, landing_url: str | None = None) -> Services:
+    """The real services on a database, with landing place and reports in a folder of their own."""
+    landing = folder / "landing"
+    landing.mkdir(exist_ok=True)
+    return Services.from_settings(
+        Settings(
+            database_url=database.url,
+            MLFLOW_TRACKING_URI="http://127.0.0.1:1",  # nothing here may ask for a model
+            landing_url=landing_url or str(landing),
+            reports_dir=folder / "reports",
+            notify_urls=None,
+        )
+    )
+
+
+def land(services: Services, day: date, rows: list[dict[str, str]], columns: tuple[str, ...] = NAMES) -> Path:
+    return write_extract(Path(services.landing.url_of(day)), rows, columns)
+
+
+def land_bytes(services: Services, day: date, content: bytes) -> None:
+    Path(services.landing.url_of(day)).write_bytes(content)
+
+
+def validate_one(services: Services) -> ExtractOutcome:
+    (outcome,) = validate_customers(services)
+    return outcome
+
+
+def customers(database: Database) -> list[dict[str, object]]:
+    with database.transaction() as connection:
+        return connection.execute("SELECT * FROM churn.customers ORDER BY customer_id").fetchall()
+
+
+def history_counts(database: Database) -> dict[int, int]:
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "SELECT extract_id, count(*) AS row_count FROM churn.customer_history GROUP BY extract_id"
+        ).fetchall()
+    return {row["extract_id"]: row["row_count"] for row in rows}
+
+
+def every_row(database: Database) -> str:
+    """A fingerprint of every customer row that ever was, and of which ones are current."""
+    statement = (
+        "SELECT md5(string_agg(history::text, '|' ORDER BY extract_id, customer_id)) AS print,"
+        " (SELECT current_extract::text FROM churn.current_extract) AS pointer"
+        " FROM churn.customer_history AS history"
+    )
+    with database.transaction() as connection:
+        return str(connection.execute(statement).fetchone())
+
+
+def require_accounted_for(outcome: ExtractOutcome, row_count: int) -> None:
+    """I8: rows in the file = admitted + quarantined."""
+    extract = outcome.extract
+    assert extract.state == "admitted"
+    assert extract.row_count == row_count == (extract.admitted_count or 0) + (extract.quarantined_count or 0)

@@ -1,0 +1,66 @@
+"""What tests of jobs start from: admitted customers and a Production model."""
+
+import dataclasses
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn.core import training
+from churn.core.training import TrainingData
+from churn.jobs.validate_customers import validate_customers
+from churn.services import Services
+from churn.simulator import write_extract
+
+DAY = date(2026, 11, 22)
+
+
+def with_changes(services: Services, **changes: Any) -> Services:
+    """The same services but for what is named."""
+    return dataclasses.replace(services, **changes)
+
+
+def admit_simulated(
+    services: Services,
+    count: int,
+    day: date = DAY,
+    seed: int = 1,
+    with_churn: bool = True,
+    change: dict[str, str] | None = None,
+) -> pd.DataFrame:
+    """Land an extract of simulated customers and admit it; `change` sets columns to one value. Returns its rows."""
+    path = Path(services.landing.url) / f"customers-{day}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_extract(path, count, seed, with_churn=with_churn)
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if change:
+        rows = rows.assign(**change)
+        rows.to_csv(path, index=False)
+    (outcome,) = validate_customers(services, str(path))
+    assert outcome.extract.admitted_count == count
+    return rows
+
+
+def simulated_training(count: int, seed: int) -> TrainingData:
+    """Labelled simulated customers as training sees them."""
+    from churn.simulator import simulate
+
+    frame = pd.concat(list(simulate(count, seed)), ignore_index=True)
+    return TrainingData.from_extract(frame, DAY, "0" * 64)
+
+
+def promote_model(services: Services, seed: int = 1, training_seed: int = 1, shuffled: bool = False) -> int:
+    """Register a small logistic model and make it Production; `shuffled` labels make it know nothing."""
+    data = simulated_training(1_500, training_seed)
+    if shuffled:
+        data = dataclasses.replace(data, labels=np.random.default_rng(0).permutation(data.labels))
+    policy = services.policy.model_copy(update={"seed": seed})
+    model = training.fit_model("logistic", data, policy, {"C": 0.05 * seed})
+    run = services.tracking.start_run("test")
+    version = services.registry.register(
+        model, run.run_id, training.draw_reference(model, data, policy), policy
+    ).version
+    services.registry.promote(version)
+    return version
