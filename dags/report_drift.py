@@ -16,14 +16,13 @@ from airflow.sdk import dag
 
 from churn.records import as_json, from_json
 from churn_airflow.assets import RETRAINING_REQUESTED
-from churn_airflow.defaults import DEFAULT_ARGS, START_DATE, at
+from churn_airflow.defaults import DEFAULT_ARGS, at
 from churn_airflow.doors import services
 from churn_airflow.tasks import job_task
 
 
 @dag(
     schedule=at("0 * * * *"),
-    start_date=START_DATE,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -15,7 +15,7 @@ from airflow.sdk import AssetOrTimeSchedule, dag
 
 from churn.records import as_json, from_json
 from churn_airflow.assets import PRODUCTION_MODEL, RETRAINING_REQUESTED
-from churn_airflow.defaults import DEFAULT_ARGS, START_DATE, at
+from churn_airflow.defaults import DEFAULT_ARGS, at
 from churn_airflow.doors import services
 from churn_airflow.tasks import job_task
 
@@ -24,7 +24,6 @@ CANDIDATES = ["lightgbm", "xgboost", "random_forest", "logistic"]
 
 @dag(
     schedule=AssetOrTimeSchedule(timetable=at("0 4 * * 0"), assets=[RETRAINING_REQUESTED]),
-    start_date=START_DATE,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -13,14 +13,13 @@ the next step. Clearing the failed task is always safe; a night that is already 
 from airflow.sdk import dag
 
 from churn_airflow.assets import CHURN_SCORES
-from churn_airflow.defaults import DEFAULT_ARGS, START_DATE, at
+from churn_airflow.defaults import DEFAULT_ARGS, at
 from churn_airflow.doors import services
 from churn_airflow.tasks import job_task
 
 
 @dag(
     schedule=at("0 3 * * *"),
-    start_date=START_DATE,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -11,14 +11,13 @@ run. No run being due is a normal answer.
 
 from airflow.sdk import dag
 
-from churn_airflow.defaults import DEFAULT_ARGS, START_DATE, at
+from churn_airflow.defaults import DEFAULT_ARGS, at
 from churn_airflow.doors import services
 from churn_airflow.tasks import job_task
 
 
 @dag(
     schedule=at("30 3 * * *"),
-    start_date=START_DATE,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -15,14 +15,13 @@ from airflow.sdk import dag
 
 from churn.records import as_json
 from churn_airflow.assets import CUSTOMERS
-from churn_airflow.defaults import DEFAULT_ARGS, START_DATE, at
+from churn_airflow.defaults import DEFAULT_ARGS, at
 from churn_airflow.doors import services
 from churn_airflow.tasks import job_task
 
 
 @dag(
     schedule=at("0 2 * * *"),
-    start_date=START_DATE,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
@@ -34,11 +33,12 @@ def validate_customers() -> None:
 
     @job_task(outlets=[CUSTOMERS])
     def validate_customers() -> list[dict[str, object]]:
-        from churn.jobs.validate_customers import validate_customers
+        from churn.jobs.validate_customers import require_admitted, validate_customers
         from churn_airflow.links import link_data_docs
 
         outcomes = validate_customers(services())
         link_data_docs(outcomes)
+        require_admitted(outcomes)
         return as_json(outcomes)
 
     validate_customers()

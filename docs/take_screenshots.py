@@ -41,7 +41,7 @@ def take(page: Page, url: str, path: Path, text: str) -> None:
     """Open a page, wait until it shows `text`, and keep what a person would see."""
     page.goto(url)
     page.get_by_text(text, exact=False).first.wait_for(timeout=60_000)
-    page.wait_for_load_state("networkidle")
+    page.evaluate("document.fonts.ready")
     page.screenshot(path=path)
     sys.stdout.write(f"{path}\n")
 

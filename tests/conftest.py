@@ -54,6 +54,8 @@ def postgres() -> Iterator[TestServer]:
     folder.chmod(0o755)
     server = EmbeddedPostgres.under(folder)
     server.initialise(PASSWORD)
+    with (server.data / "postgresql.auto.conf").open("a") as settings:
+        settings.write("fsync = off\nfull_page_writes = off\n")  # nothing here outlives the session
     port = free_port(20_000 + os.getpid() % 10_000)
     server.start(port, folder / "postgres.log")
     try:
@@ -79,7 +81,7 @@ def churn_database(postgres: TestServer, migrated_template: str, request: pytest
     """A fresh churn database for one test."""
     name = f"churn_{abs(hash(request.node.nodeid)) % 10**12}"
     with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # noqa: S608 - digits only
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
         connection.execute(
             f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; "

@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     if check_schema:
         require_schema(settings)
     app = Flask("churn_api", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = predict.MAXIMUM_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = predict.MAXIMUM_BODY_BYTES + 1
     app.url_map.strict_slashes = False
     app.extensions["policy"] = Policy.load(settings.policy_file)
     app.extensions["production"] = production = ProductionModel(Registry(registry_address))

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, current_app, g, request
 from pydantic import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from churn.policy import Policy
 from churn_api.problems import FieldProblem, Problem
@@ -54,6 +55,8 @@ def _read_object() -> dict[str, Any]:
             "Send it with Content-Type: application/json.",
         )
     body = request.get_data(cache=False)
+    if len(body) > MAXIMUM_BODY_BYTES:  # a chunked body is cut off at the framework's limit, not refused
+        raise RequestEntityTooLarge
     try:
         parsed = json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 10,000 deep

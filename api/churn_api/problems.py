@@ -30,7 +30,7 @@ class FieldProblem:
     next_step: str
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's own word
+class Problem(Exception):
     """An answer other than success, raised by a view.
 
     `kind` is the last part of the document's type, `retry_after` in seconds where waiting helps.

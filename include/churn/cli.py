@@ -109,9 +109,11 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Validate landed extracts and admit what is good."""
-    from churn.jobs.validate_customers import validate_customers
+    from churn.jobs.validate_customers import require_admitted, validate_customers
 
-    _show("Extracts", [outcome.summary() for outcome in validate_customers(_services(), file)], as_json)
+    outcomes = validate_customers(_services(), file)
+    _show("Extracts", [outcome.summary() for outcome in outcomes], as_json)
+    require_admitted(outcomes)
 
 
 @app.command()

@@ -33,11 +33,13 @@ class DriftReport:
         half.replace(path)
 
 
-def compare(reference: pd.DataFrame, current: pd.DataFrame) -> DriftReport:
+def compare(reference: pd.DataFrame, current: pd.DataFrame, drifted_column_rate: float) -> DriftReport:
     """Compare two samples of customers: every feature, and the score where both samples have it.
 
     Numbers by the Wasserstein distance over the reference's standard deviation, categories by the
     Jensen-Shannon distance; 0.1 or more counts as drift. A column that is empty in either sample is left out.
+    The page calls the customers drifted from `drifted_column_rate` of the columns on.
+    Raises ValueError where no column is filled in both samples.
     """
     names = [column.name for column in FEATURES if _is_filled(column.name, reference, current)]
     numbers = [c.name for c in FEATURES if c.name in names and c.is_number and c.name not in _BINARY_NUMBERS]
@@ -48,6 +50,7 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame) -> DriftReport:
         raise ValueError("No column is filled in both samples.")
     preset = DataDriftPreset(
         columns=[*numbers, *categories],
+        drift_share=drifted_column_rate,
         num_method=NUMBER_METHOD,
         num_threshold=NUMBER_THRESHOLD,
         cat_method=CATEGORY_METHOD,

@@ -1,13 +1,11 @@
 """What all DAGs share: retries, owner, the notice on failure."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable
 
 from churn_airflow.notices import notice_of_failure
-
-START_DATE = datetime(2026, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - Airflow serialises this form
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "churn",
@@ -20,5 +18,9 @@ DEFAULT_ARGS: dict[str, Any] = {
 
 
 def at(cron: str) -> CronTriggerTimetable:
-    """A schedule in UTC. A DAG that is unpaused waits for its next hour instead of making up for the last one."""
+    """A schedule in UTC, for a DAG without start date.
+
+    Such a DAG waits for its next hour when it is first unpaused; with a start date Airflow would run the hour that
+    has just passed, before there is anything to work on.
+    """
     return CronTriggerTimetable(cron, timezone="UTC", run_immediately=False)

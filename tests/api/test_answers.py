@@ -59,7 +59,7 @@ def test_a_request_id_of_the_caller_is_kept_when_harmless(client: FlaskClient) -
 
 
 def test_a_request_is_one_line_without_the_customer(client: FlaskClient, log_lines: list[str]) -> None:
-    answer = client.post("/predict", json={**VERBATIM, "customerID": "7590-VHVEG"}).get_json()
+    answer = client.post("/predict", json={**VERBATIM, "customerID": "0000-ABCDE"}).get_json()
     [line] = log_lines
     logged = json.loads(line)
     assert logged["request_id"] == answer["request_id"]

@@ -162,6 +162,9 @@ def test_only_json_is_read(client: FlaskClient) -> None:
 
 
 def test_a_body_beyond_the_limit_is_refused(client: FlaskClient) -> None:
+    padding = " " * (64 * 1024 - len(json.dumps(VERBATIM)))
+    assert post(client, json.dumps(VERBATIM) + padding).status_code == 200
+    problem(post(client, json.dumps(VERBATIM) + padding + " "), 413)
     problem(post(client, json.dumps({**VERBATIM, "customerID": "x" * 70_000})), 413)
 
 

@@ -11,6 +11,11 @@ from churn.policy import Policy
 from churn.services import Services
 from tests.jobs import admit_simulated, promote_model, with_changes
 
+CHANGED = {
+    "Contract": "Two year", "PaymentMethod": "Mailed check", "MonthlyCharges": "20.05", "TotalCharges": "20.05",
+    "tenure": "1",
+}  # fmt: skip
+
 
 def _requests(database: Database) -> int:
     with database.transaction() as connection:
@@ -38,11 +43,11 @@ def test_customers_who_changed_are_found_and_named(services: Services) -> None:
     promote_model(services)
     admit_simulated(
         services, count=2_000, day=date(2026, 11, 23), seed=3,
-        change={"Contract": "Two year", "PaymentMethod": "Mailed check", "MonthlyCharges": "20.05", "TotalCharges": "20.05", "tenure": "1"},
+        change=CHANGED,
     )  # fmt: skip
     outcome = report_drift(with_changes(services, policy=Policy(drifted_column_rate=0.2)))
     assert outcome.verdict.verdict == "drifted"
-    for name in ("Contract", "PaymentMethod", "MonthlyCharges", "tenure"):
+    for name in CHANGED:
         assert name in outcome.verdict.reason
 
 
@@ -53,7 +58,7 @@ def test_a_retraining_is_asked_for_once_and_then_cools_down(services: Services) 
     promote_model(services)
     admit_simulated(
         services, count=1_000, day=date(2026, 11, 23), seed=3,
-        change={"Contract": "Two year", "PaymentMethod": "Mailed check", "MonthlyCharges": "20.05", "TotalCharges": "20.05", "tenure": "1"},
+        change=CHANGED,
     )  # fmt: skip
     asked = [request_retraining(drifting, report_drift(drifting)) for _ in range(4)]
     assert asked[0] is None

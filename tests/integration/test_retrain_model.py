@@ -87,7 +87,7 @@ def test_too_few_churners_are_refused_with_their_number(services: Services) -> N
 
 
 def test_with_mlflow_away_production_stays(services: Services) -> None:
-    admit_simulated(services, count=1_000)
+    admit_simulated(services, count=2_000)
     version = promote_model(services)
     away = with_changes(services, tracking=Tracking(f"http://{LOOPBACK}:{free_port(41_000)}"))
     with pytest.raises(RegistryUnavailable):
@@ -97,7 +97,7 @@ def test_with_mlflow_away_production_stays(services: Services) -> None:
 
 
 def test_two_decisions_at_once_are_refused(services: Services) -> None:
-    admit_simulated(services, count=1_000)
+    admit_simulated(services, count=2_000)
     plan = retraining.plan_training(services)
     trained = [retraining.train_candidate(services, plan, "logistic")]
     with services.database.lock("promotion"), pytest.raises(AlreadyRunning):
@@ -107,10 +107,10 @@ def test_two_decisions_at_once_are_refused(services: Services) -> None:
 
 
 def test_the_planned_rows_are_the_newest_labelled_snapshot(services: Services) -> None:
-    admit_simulated(services, count=1_000)
+    admit_simulated(services, count=2_000)
     with services.database.transaction() as connection:
         labelled = extracts.current(connection)
     from datetime import date
 
-    admit_simulated(services, count=1_000, day=date(2026, 11, 24), with_churn=False)
+    admit_simulated(services, count=2_000, day=date(2026, 11, 24), with_churn=False)
     assert retraining.plan_training(services).extract_id == labelled.extract_id

@@ -12,7 +12,7 @@ import s3fs
 from churn.db import extracts, quarantined_rows, validation_results
 from churn.db.database import Database
 from churn.errors import AlreadyRunning, ExtractRefused, NoCustomers
-from churn.jobs.validate_customers import LOCK, validate_customers
+from churn.jobs.validate_customers import LOCK, require_admitted, validate_customers
 from churn.records import Notice
 from churn.services import Services
 from churn.settings import PROJECT
@@ -187,7 +187,7 @@ def test_a_bad_file_is_refused_whole(settled: Services, monkeypatch: pytest.Monk
     land_bytes(services, NEXT_DAY, bad.content())
 
     with pytest.raises(ExtractRefused, match=bad.complaint):
-        validate_customers(services)
+        require_admitted(validate_customers(services))
 
     assert every_row(database) == before
     with database.transaction() as connection:
@@ -206,13 +206,13 @@ def test_a_refused_file_does_not_hold_up_the_next_day_and_is_not_judged_twice(se
     land_bytes(services, DAY, b"")
     land(services, NEXT_DAY, customer_rows(30))
     with pytest.raises(ExtractRefused, match="The file is empty"):
-        validate_customers(services)
+        require_admitted(validate_customers(services))
     assert len(customers(services.database)) == 30
     assert [outcome.note for outcome in validate_customers(services)] == [
         "already refused: The file is empty.", "already admitted: nothing to do",
     ]  # fmt: skip
     with pytest.raises(ExtractRefused, match="The file is empty"):
-        validate_customers(services, f"customers-{DAY}.csv")
+        require_admitted(validate_customers(services, f"customers-{DAY}.csv"))
 
 
 # Again and again ------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def test_data_docs_are_built_outside_the_checkout_and_hold_no_password(services:
 def test_the_page_of_a_refused_file_shows_what_failed(services: Services) -> None:
     land(services, DAY, [customer_row() for _ in range(30)])
     with pytest.raises(ExtractRefused, match=r"unique in customerID \(30 values do not\)"):
-        validate_customers(services)
+        require_admitted(validate_customers(services))
     (outcome,) = validate_customers(services)
     assert outcome.data_docs
     assert "0001-AAAAA" in (services.reports / outcome.data_docs).read_text("utf-8")

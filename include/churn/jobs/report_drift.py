@@ -114,7 +114,7 @@ def _record_no_verdict(
 
 def _compare(services: Services, snapshot: Extract, model: ModelVersion, current: pd.DataFrame) -> DriftOutcome:
     reference = services.registry.load_reference(model.version)
-    report = drift_report.compare(reference, current)
+    report = drift_report.compare(reference, current, services.policy.drifted_column_rate)
     verdict = drift_verdict(report.columns, len(current), services.policy)
     return _record(services, snapshot, model, len(current), len(reference), verdict, report)
 

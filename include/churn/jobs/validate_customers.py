@@ -24,14 +24,22 @@ def validate_customers(services: Services, file: str | None = None) -> list[Extr
 
     A content that was admitted or refused before for the same day is left as it is, and its outcome says so;
     only a refused file that is named is judged again. What a killed process left undecided is taken up.
-    Raises ExtractRefused, after all files, where one was refused, and AlreadyRunning where another validates.
+    Raises AlreadyRunning where another process validates. A refusal is an outcome: `require_admitted` makes it an
+    error.
     """
     with services.database.lock(LOCK):
         outcomes = [_decide(services, landed, judge_again=file is not None) for landed in _landed(services, file)]
     for outcome in outcomes:
         log.info("%s: %s", outcome.extract.source_url, outcome.summary()["note"])
-    _raise_for_refused(outcome for outcome in outcomes if outcome.extract.state == "refused" and outcome.results)
     return outcomes
+
+
+def require_admitted(outcomes: Iterable[ExtractOutcome]) -> None:
+    """Raise ExtractRefused naming every file that was refused now; one refused before is not told again."""
+    refused = [outcome for outcome in outcomes if outcome.extract.state == "refused" and outcome.results]
+    if refused:
+        told = " ".join(f"{outcome.extract.source_url} was {outcome.note}" for outcome in refused)
+        raise ExtractRefused(told, _NEXT_STEP)
 
 
 def _landed(services: Services, file: str | None) -> list[LandedFile]:
@@ -140,9 +148,3 @@ def _what_a_refusal_means(connection: Connection) -> str:
     except NoCustomers:
         return "There is no customer table yet, so nothing can be trained or scored."
     return f"customers stays as of {current.snapshot_date}, and so do scores until a later file is admitted."
-
-
-def _raise_for_refused(refused: Iterable[ExtractOutcome]) -> None:
-    told = [f"{outcome.extract.source_url} was {outcome.note}" for outcome in refused]
-    if told:
-        raise ExtractRefused(" ".join(told), _NEXT_STEP)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+import psutil
 from psycopg import pq
 
 from churn.platform.layout import Platform
@@ -60,12 +61,32 @@ def _of_postgres(platform: Platform, state: Supervised | None) -> str:
 def _of_process(platform: Platform, process: Process, state: Supervised | None, airflow: dict[str, Any] | None) -> str:
     if state is None or not state.runs:
         return _standing(state)
+    if process.service and not _is_heard(state.pid, platform.state.ports[process.service]):
+        return "does not listen yet"
     if process.heartbeat:
         return _of_airflow(process.heartbeat, state, airflow)
     if process.service and process.health_path:
         answer = get(platform.state.ports[process.service], process.health_path)
         return "" if answer and answer[0] == 200 else "does not answer yet"
     return ""
+
+
+def _is_heard(pid: int, port: int) -> bool:
+    """Whether it is this process or a child of it that listens, not what a killed predecessor left behind."""
+    try:
+        parent = psutil.Process(pid)
+        family = [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return False
+    return any(_listens(process, port) for process in family)
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        places = process.net_connections("tcp4")
+    except psutil.Error:
+        return False
+    return any(place.status == psutil.CONN_LISTEN and place.laddr.port == port for place in places)
 
 
 def _of_airflow(component: str, state: Supervised, report: dict[str, Any] | None) -> str:

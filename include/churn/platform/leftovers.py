@@ -61,7 +61,8 @@ def end_all(home: Path, patience: float = 20.0) -> int:
             return ended
         servers = [process for process in found if _is_postgres(process)]
         others = [process for process in found if process not in servers]
-        end(others, patience)
+        end(_roots(others), patience)  # a parent sees to its children; told all at once, they wait for each other
+        end(others, patience=5)
         end(_roots(servers), patience, signal.SIGINT)  # fast shutdown: clients are dropped, data are safe
         ended += len(found)
     if stubborn := processes_in(home):
@@ -127,7 +128,7 @@ def _is_postgres(process: psutil.Process) -> bool:
 
 
 def _roots(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those whose parent is not among them: a PostgreSQL server, or backends that lost theirs."""
+    """Those whose parent is not among them: servers, and what lost its server."""
     pids = {process.pid for process in processes}
     return [process for process in processes if _parent(process) not in pids]
 

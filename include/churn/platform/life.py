@@ -21,7 +21,7 @@ from churn.platform.processes import AIRFLOW, API, MLFLOW, POSTGRES, log_of
 from churn.platform.state import FILE_NAME, State, asked_ports, choose_ports, socket_path
 from churn.settings import Settings
 
-SECONDS_TO_HEALTH = 180.0
+SECONDS_TO_HEALTH = 300.0
 STARTS_TOO_MANY = 4
 Say = Callable[[str], None]
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -67,7 +66,6 @@ def table_of(rows: Sequence[Row]) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("cpu %", "MiB", "uptime"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("log", overflow="fold")
     for row in rows:
         colour = "green" if row.health in ("", "healthy") and row.state == "running" else "red"
         table.add_row(
@@ -78,7 +76,6 @@ def table_of(rows: Sequence[Row]) -> Table:
             f"{row.cpu_percent:.0f}",
             f"{row.memory_mib:.0f}",
             _spoken(row.uptime_seconds),
-            Path(row.log).name,
         )
     return table
 
