@@ -98,7 +98,7 @@ def pipeline(churn_database: TestDatabase) -> Database:
 
 @pytest.fixture
 def services(pipeline: Database, mlflow_server: Any, tmp_path: Path) -> Services:
-    """Real services of one test: a fresh database, folders of its own, a registry without any version."""
+    """Real services of one test: a fresh database, folders of its own, a registry without a Production version."""
     opened = Services.from_settings(
         Settings(
             home=tmp_path / "home",
@@ -108,7 +108,8 @@ def services(pipeline: Database, mlflow_server: Any, tmp_path: Path) -> Services
     )
     client = MlflowClient(opened.tracking.tracking_uri, opened.tracking.tracking_uri)
     for model in client.search_registered_models():
-        client.delete_registered_model(model.name)
+        for alias in model.aliases:
+            client.delete_registered_model_alias(model.name, alias)
     return opened
 
 

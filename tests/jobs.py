@@ -15,6 +15,7 @@ from churn.services import Services
 from churn.simulator import write_extract
 
 DAY = date(2026, 11, 22)
+_registered: dict[tuple[str, int, int, bool], int] = {}
 
 
 def with_changes(services: Services, **changes: Any) -> Services:
@@ -52,15 +53,22 @@ def simulated_training(count: int, seed: int) -> TrainingData:
 
 
 def promote_model(services: Services, seed: int = 1, training_seed: int = 1, shuffled: bool = False) -> int:
-    """Register a small logistic model and make it Production; `shuffled` labels make it know nothing."""
+    """Make a small logistic model Production and return its version; `shuffled` labels make it know nothing.
+
+    The same model is registered once for all tests of a session.
+    """
+    wanted = (services.registry.tracking_uri, seed, training_seed, shuffled)
+    if wanted not in _registered:
+        _registered[wanted] = _register_model(services, seed, training_seed, shuffled)
+    services.registry.promote(_registered[wanted])
+    return _registered[wanted]
+
+
+def _register_model(services: Services, seed: int, training_seed: int, shuffled: bool) -> int:
     data = simulated_training(1_500, training_seed)
     if shuffled:
         data = dataclasses.replace(data, labels=np.random.default_rng(0).permutation(data.labels))
     policy = services.policy.model_copy(update={"seed": seed})
     model = training.fit_model("logistic", data, policy, {"C": 0.05 * seed})
     run = services.tracking.start_run("test")
-    version = services.registry.register(
-        model, run.run_id, training.draw_reference(model, data, policy), policy
-    ).version
-    services.registry.promote(version)
-    return version
+    return services.registry.register(model, run.run_id, training.draw_reference(model, data, policy), policy).version

@@ -24,22 +24,28 @@ def versions(server: Server) -> set[int]:
         return {response.json()["model_version"] for response in callers.map(lambda _: ask(server), range(10))}
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS_TO_FOLLOW
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"did not happen within {SECONDS_TO_FOLLOW} s"
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s"
         time.sleep(0.5)
+
+
+def wait_for_both_workers(server: Server) -> None:
+    """Wait until each worker has loaded its model; the first to listen answers earlier."""
+    wait_until(lambda: server.log.read_text("utf-8").count("answers from now on") == 2, 60)
 
 
 def test_a_promotion_is_answered_without_a_restart_and_an_outage_survived(
     gunicorn: Server, registry: TestRegistry
 ) -> None:
+    wait_for_both_workers(gunicorn)
     response = ask(gunicorn)
     assert response.status_code == 200
     assert response.json()["churn_probability"] == registry.models[1].predict_record(VERBATIM)
     assert response.headers["Server"] == "gunicorn"  # no version
     registry.registry.promote(2)
-    wait_until(lambda: versions(gunicorn) == {2})
+    wait_until(lambda: versions(gunicorn) == {2}, SECONDS_TO_FOLLOW)
     registry.server.stop(signal.SIGKILL)
     try:
         time.sleep(7)  # at least one look of every worker
@@ -57,6 +63,7 @@ def chunks(size: int) -> Iterator[bytes]:
 
 
 def test_it_holds_its_limits_logs_each_request_and_ends_when_told(gunicorn: Server) -> None:
+    wait_for_both_workers(gunicorn)
     asked = [ask(gunicorn).json()["request_id"] for _ in range(3)]
     for size, status in ((1_000, 200), (70_000, 413)):
         headers = {"Content-Type": "application/json"}

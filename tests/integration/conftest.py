@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.postgres import create_database
+from tests.conftest import TestServer
 
 START_SECONDS = 120
 STOP_SECONDS = 20
@@ -29,14 +31,15 @@ class TestMlflow:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestMlflow]:
-    """A real MLflow server on loopback with SQLite and artifacts in a folder of its own."""
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, postgres: TestServer) -> Iterator[TestMlflow]:
+    """A real MLflow server on loopback with a database and artifacts of its own."""
+    create_database(postgres.url("postgres", "postgres"), "mlflow")
     folder = tmp_path_factory.mktemp("mlflow")
     port = free_port(30_000 + os.getpid() % 10_000)
     log_path = folder / "server.log"
     with log_path.open("w") as log:
         process = subprocess.Popen(
-            _command(folder, port),
+            _command(folder, port, postgres.url("postgres", "mlflow")),
             env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "true"},
             cwd=folder,
             stdout=log,
@@ -50,9 +53,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestMlfl
         _stop_group(process)
 
 
-def _command(folder: Path, port: int) -> list[str]:
+def _command(folder: Path, port: int, store_url: str) -> list[str]:
     mlflow = str(Path(sys.executable).with_name("mlflow"))
-    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    store = ["--backend-store-uri", store_url]
     artifacts = ["--artifacts-destination", str(folder / "artifacts")]
     return [mlflow, "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1", *store, *artifacts]
 
