@@ -121,7 +121,14 @@ def train(as_json: AsJson = False) -> None:
     """Train the candidates on the newest labelled snapshot and let the promotion gate decide."""
     from churn.jobs.retrain_model import retrain_model
 
-    _show("Retraining", [retrain_model(_services()).summary()], as_json)
+    result = retrain_model(_services())
+    if not as_json:
+        candidates = [
+            {"candidate": each.kind, "roc_auc": each.mean_auc, "deviation_over_folds": each.auc_deviation}
+            for each in result.candidates
+        ]
+        _show("Candidates, cross-validated on the development rows", candidates, as_json)
+    _show("The best of them on the holdout, and the gate", [result.summary()], as_json)
 
 
 @score_app.command("run")

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -15,10 +16,10 @@ import pytest
 from supervisor.options import ServerOptions
 
 from churn.errors import AlreadyRunning, ConfigurationError, PlatformError
-from churn.platform import environments, postgres, state
+from churn.platform import environments, postgres
 from churn.platform.addresses import shell_exports
 from churn.platform.credentials import Credentials
-from churn.platform.files import exclusive, last_lines
+from churn.platform.files import LONGEST_SOCKET_PATH, exclusive, last_lines, reserve_port
 from churn.platform.layout import Platform
 from churn.platform.leftovers import end_all, is_alive, processes_in, remains_of
 from churn.platform.ports import LOOPBACK, free_port
@@ -109,7 +110,7 @@ class TestSupervisorConfig:
     def test_the_socket_of_a_deep_home_is_short_and_private(self, tmp_path: Path) -> None:
         deep = tmp_path.joinpath(*["deep" * 5] * 5)
         path = socket_path(deep)
-        assert len(str(path)) <= state.LONGEST_SOCKET_PATH
+        assert len(str(path)) <= LONGEST_SOCKET_PATH
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert path == socket_path(deep) != socket_path(deep / "other")
         path.parent.rmdir()
@@ -173,6 +174,16 @@ class TestPorts:
         last = State(ports={"api": first}, asked={"api": first})
         other = free_port(first + 5)
         assert choose_ports({"api": other}, last) == {"api": other}
+
+    def test_two_platforms_that_start_at_once_do_not_choose_the_same_port(self) -> None:
+        first = free_port(31_500)
+        with ExitStack() as held:
+            assert reserve_port(first, held)
+            with ExitStack() as others:
+                other = choose_ports({"api": first}, State(), lambda port: reserve_port(port, others))
+                assert other["api"] == first + 1
+        with ExitStack() as held:
+            assert reserve_port(first, held)
 
     def test_no_two_services_get_the_same_port(self) -> None:
         first = free_port(31_400)

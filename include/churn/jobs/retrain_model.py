@@ -56,6 +56,7 @@ class Retraining:
     """What a retraining came to."""
 
     winner: Kind
+    candidates: tuple[TrainedCandidate, ...]
     model_version: int
     decision: Decision
     holdout: Evaluation
@@ -146,7 +147,7 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
         _record(services, plan, trained, challenger, production, evaluation, difference, decision)
         if decision.approved:
             services.registry.promote(challenger.version)
-    return Retraining(winner, challenger.version, decision, evaluation, plan.mlflow_run_id)
+    return Retraining(winner, tuple(trained), challenger.version, decision, evaluation, plan.mlflow_run_id)
 
 
 def _record(

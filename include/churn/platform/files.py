@@ -5,11 +5,14 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from churn.errors import AlreadyRunning, PlatformError
+
+# A Unix socket's path may have 103 bytes on macOS and 107 on Linux; supervisord binds it with its pid added.
+LONGEST_SOCKET_PATH = 90
 
 
 def write_private(path: Path, text: str) -> None:
@@ -59,6 +62,33 @@ def exclusive(home: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def private_folder(name: str) -> Path:
+    """A folder of this user for short-lived things, with a short path. Raises PlatformError if it is another's."""
+    folder = Path(tempfile.gettempdir()) / f"churn-{os.geteuid()}-{name}"
+    if len(os.fsencode(folder)) > LONGEST_SOCKET_PATH - 16:
+        folder = Path("/tmp") / folder.name  # noqa: S108 - made 0700 and checked below
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or folder.is_symlink():
+        raise PlatformError(f"{folder} is not a private folder of this user.", "Remove it and try again.")
+    return folder
+
+
+def reserve_port(port: int, held: ExitStack) -> bool:
+    """Keep a port from other platforms of this user until `held` is closed; False where one of them keeps it.
+
+    Between the choice of a port and the moment its server listens lie seconds in which nobody sees it taken.
+    """
+    file = (private_folder("ports") / str(port)).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    held.callback(file.close)
+    return True
 
 
 def last_lines(path: Path, count: int) -> list[str]:

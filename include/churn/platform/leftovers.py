@@ -44,11 +44,11 @@ def remains_of(home: Path, name: str) -> list[psutil.Process]:
     return [process for process in processes_in(home) if _mark(process, PROCESS_MARK) == name]
 
 
-def end_all(home: Path, patience: float = 20.0) -> int:
+def end_all(home: Path, patience: float = 8.0) -> int:
     """End whatever lives of this state folder's platform, and return how many processes that were.
 
     A living supervisor does it in order; what it left, or what lost it, is ended services first, PostgreSQL last.
-    `patience` is in seconds for each of these two steps; what has not gone by then is killed.
+    `patience` is in seconds for services, three times as long for PostgreSQL; what has not gone by then is killed.
     Raises PlatformError where something cannot be killed.
     """
     ended = 0
@@ -63,7 +63,7 @@ def end_all(home: Path, patience: float = 20.0) -> int:
         others = [process for process in found if process not in servers]
         end(_roots(others), patience)  # a parent sees to its children; told all at once, they wait for each other
         end(others, patience=5)
-        end(_roots(servers), patience, signal.SIGINT)  # fast shutdown: clients are dropped, data are safe
+        end(_roots(servers), 3 * patience, signal.SIGINT)  # fast shutdown: clients are dropped, data are safe
         ended += len(found)
     if stubborn := processes_in(home):
         pids = ", ".join(str(process.pid) for process in stubborn)

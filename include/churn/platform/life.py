@@ -12,10 +12,11 @@ from churn.errors import ConfigurationError, PlatformError
 from churn.platform import databases, environments, supervisor
 from churn.platform.addresses import PlatformAddresses, addresses_of
 from churn.platform.credentials import Credentials
-from churn.platform.files import exclusive, last_lines, write_private
+from churn.platform.files import exclusive, last_lines, reserve_port, write_private
 from churn.platform.health import unwell
 from churn.platform.layout import AIRFLOW_USER, Platform
 from churn.platform.leftovers import end_all, processes_in
+from churn.platform.ports import is_free
 from churn.platform.postgres import EmbeddedPostgres
 from churn.platform.processes import AIRFLOW, API, MLFLOW, POSTGRES, log_of
 from churn.platform.state import FILE_NAME, State, asked_ports, choose_ports, socket_path
@@ -38,12 +39,12 @@ def bring_up(settings: Settings, say: Say = _silent) -> PlatformAddresses:
     ConfigurationError or SchemaBehind.
     """
     home = settings.home.resolve()
-    with exclusive(home), ExitStack() as undo:
+    with exclusive(home), ExitStack() as held, ExitStack() as undo:
         platform = _running(settings)
         if platform is None:
             if left := end_all(home):
                 say(f"Ended {left} processes left over from a platform whose supervisor is gone.")
-            platform = _prepared(settings)
+            platform = _prepared(settings, held)
             undo.callback(_stop, home, _silent)
             _start_supervisor(platform, say)
         elif not unwell(platform, supervisor.supervised(platform)):
@@ -75,13 +76,16 @@ def _running(settings: Settings) -> Platform | None:
     return platform if supervisor.answers(platform) else None
 
 
-def _prepared(settings: Settings) -> Platform:
-    """Folders, secrets and ports for a start. Raises ConfigurationError where too little was given."""
+def _prepared(settings: Settings, held: ExitStack) -> Platform:
+    """Folders, secrets and ports for a start; the ports are kept from other platforms while `held` is open.
+
+    Raises ConfigurationError where too little was given.
+    """
     home = settings.home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     credentials, last = Credentials.of(home), State.of(home)
     asked = asked_ports(settings)
-    ports = choose_ports(asked, last)
+    ports = choose_ports(asked, last, lambda port: is_free(port) and reserve_port(port, held))
     mlflow_ports = sorted({*last.mlflow_ports, ports["mlflow"]})
     state = State(ports, asked, last.mlflow_ports, str(socket_path(home)))
     platform = Platform(settings, home, credentials, state)

@@ -1,6 +1,7 @@
 """Free TCP ports on loopback."""
 
 import socket
+from collections.abc import Callable
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,6 +26,6 @@ def listens(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def free_port(first: int, taken: frozenset[int] = frozenset()) -> int:
-    """The first free port at or after `first` that is not in `taken`."""
-    return next(port for port in range(first, 65536) if port not in taken and is_free(port))
+def free_port(first: int, taken: frozenset[int] = frozenset(), usable: Callable[[int], bool] = is_free) -> int:
+    """The first usable port at or after `first` that is not in `taken`."""
+    return next(port for port in range(first, 65536) if port not in taken and usable(port))

@@ -3,20 +3,17 @@
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
 from churn.errors import PlatformError
-from churn.platform.files import read_object, write_private
+from churn.platform.files import LONGEST_SOCKET_PATH, private_folder, read_object, write_private
 from churn.platform.ports import free_port, is_free
 from churn.settings import Settings
 
 FILE_NAME = "state.json"
-# A Unix socket's path may have 103 bytes on macOS and 107 on Linux; supervisord binds it with its pid added.
-LONGEST_SOCKET_PATH = 90
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,18 @@ def asked_ports(settings: Settings) -> dict[str, int]:
     }
 
 
-def choose_ports(asked: Mapping[str, int], remembered: State) -> dict[str, int]:
-    """A free port for each service: last time's where still free and asked for, else the next free one."""
+def choose_ports(
+    asked: Mapping[str, int], remembered: State, usable: Callable[[int], bool] = is_free
+) -> dict[str, int]:
+    """A usable port for each service: last time's where it still is one and asked for, else the next one."""
     chosen: dict[str, int] = {}
     for name, first in asked.items():
         last = remembered.ports.get(name)
         taken = frozenset(chosen.values())
-        if last and remembered.asked.get(name) == first and last not in taken and is_free(last):
+        if last and remembered.asked.get(name) == first and last not in taken and usable(last):
             chosen[name] = last
         else:
-            chosen[name] = free_port(first, taken)
+            chosen[name] = free_port(first, taken, usable)
     return chosen
 
 
@@ -78,12 +77,4 @@ def socket_path(home: Path) -> Path:
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
         inside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return inside
-    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"churn-{os.geteuid()}-{digest}"
-    if len(os.fsencode(folder)) > LONGEST_SOCKET_PATH - 16:
-        folder = Path("/tmp") / folder.name  # noqa: S108 - made 0700 and checked below
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or folder.is_symlink():
-        raise PlatformError(f"{folder} is not a private folder of this user.", "Remove it and try again.")
-    return folder / "supervisor.sock"
+    return private_folder(hashlib.sha256(os.fsencode(home)).hexdigest()[:12]) / "supervisor.sock"
