@@ -41,7 +41,9 @@ def main() -> None:
     try:
         app()
     except ChurnError as error:
-        Console(stderr=True).print(f"[bold red]{error.message}[/]\n{error.next_step}", highlight=False)
+        errors = Console(stderr=True)
+        errors.print(error.message, style="bold red", markup=False, highlight=False)
+        errors.print(error.next_step, markup=False, highlight=False)
         sys.exit(1)
 
 
