@@ -20,7 +20,7 @@ DEFAULT_ARGS: dict[str, Any] = {
 def at(cron: str) -> CronTriggerTimetable:
     """A schedule in UTC, for a DAG without start date.
 
-    Such a DAG waits for its next hour when it is first unpaused; with a start date Airflow would run the hour that
-    has just passed, before there is anything to work on.
+    Such a DAG waits for its next hour when it is first unpaused. With a start date, or with `run_immediately` False,
+    Airflow runs an hour that has just passed, before there is anything to work on.
     """
-    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=False)
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))

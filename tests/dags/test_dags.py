@@ -1,11 +1,16 @@
 """The DAGs as an operator finds them: importable, documented, retried with a bound, one run at a time."""
 
+import json
 import re
 from datetime import timedelta
 
+import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import coerce_to_core_timetable, encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 from churn.core.candidates import CANDIDATES
 from churn.settings import PROJECT
@@ -74,8 +79,19 @@ def test_retraining_is_weekly_or_when_asked_for(bag: DagBag) -> None:
         ("report_drift", "0 * * * *"),
     ],
 )
-def test_each_has_its_hour_and_does_not_make_up_for_a_missed_one(bag: DagBag, dag_id: str, cron: str) -> None:
+def test_each_has_its_hour(bag: DagBag, dag_id: str, cron: str) -> None:
     schedule = bag.dags[dag_id].schedule
     assert isinstance(schedule, CronTriggerTimetable)
     assert schedule == at(cron)
-    assert schedule.run_immediately is False
+
+
+def test_a_dag_that_is_first_unpaused_waits_for_its_next_hour(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked of the scheduler's own timetable, after the way through the database's JSON."""
+    timetable = decode_timetable(json.loads(json.dumps(encode_timetable(coerce_to_core_timetable(dag.schedule)))))
+    no_run_yet = TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup)
+    for hours in range(0, 7 * 24, 5):
+        now = pendulum.datetime(2026, 11, 22, 0, 7).add(hours=hours)
+        monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda now=now: now)
+        info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=no_run_yet)
+        assert info
+        assert info.run_after > now

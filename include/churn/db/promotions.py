@@ -43,12 +43,12 @@ def latest(connection: Connection) -> dict[str, Any]:
     return row
 
 
-def approved_auc(connection: Connection, model_version: int) -> Interval:
-    """The holdout ROC-AUC with which a version was promoted.
+def production_auc(connection: Connection, model_version: int) -> Interval:
+    """The ROC-AUC of the serving version on the holdout of the newest decision about it.
 
     Raises NoProductionModel where the ledger does not know the version.
     """
-    row = connection.execute(query("approving_evidence"), {"model_version": model_version}).fetchone()
+    row = connection.execute(query("production_auc"), {"model_version": model_version}).fetchone()
     if row is None:
         raise NoProductionModel(
             f"Version {model_version} serves, but the ledger holds no promotion of it.", "Run `churn train`."

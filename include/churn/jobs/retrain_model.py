@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from churn.columns import KEY
 from churn.core import training
 from churn.core.candidates import CANDIDATES, Kind
 from churn.core.evaluation import auc_difference, evaluate
-from churn.core.model import ChurnModel
 from churn.core.promotion import decide_promotion as decide
 from churn.core.training import TrainingData
 from churn.db import customers, extracts, promotions, retraining_requests
@@ -49,6 +51,15 @@ class TrainedCandidate:
     mlflow_run_id: str
     mean_auc: float
     auc_deviation: float
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The Production version on the holdout; `difference` is the paired AUC, challenger minus Production."""
+
+    version: int
+    holdout: Evaluation
+    difference: Interval
 
 
 @dataclass(frozen=True)
@@ -133,18 +144,17 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
         record_holdout(run, evaluation, holdout.labels, probabilities)
         reference = training.draw_reference(model, development, services.policy)
         challenger = services.registry.register(model, run.run_id, reference, services.policy, plan.tags)
-        production = _production(services)
-        difference = _difference(services, production, model, holdout)
+        incumbent = _judge_production(services, holdout, probabilities)
         loaded = services.registry.load(challenger.version)
         decision = decide(
             challenger=evaluation,
-            production_difference=difference,
-            has_production=production is not None,
+            production_difference=incumbent.difference if incumbent else None,
+            has_production=incumbent is not None,
             policy=services.policy,
             smoke_difference=training.largest_difference(model, loaded, holdout.features),
         )
         record_decision(run, decision)
-        _record(services, plan, trained, challenger, production, evaluation, difference, decision)
+        _record(services, plan, trained, challenger, evaluation, incumbent, decision)
         if decision.approved:
             services.registry.promote(challenger.version)
     return Retraining(winner, tuple(trained), challenger.version, decision, evaluation, plan.mlflow_run_id)
@@ -155,15 +165,15 @@ def _record(
     plan: TrainingPlan,
     trained: Sequence[TrainedCandidate],
     challenger: ModelVersion,
-    production: ModelVersion | None,
     evaluation: Evaluation,
-    difference: Interval | None,
+    incumbent: Incumbent | None,
     decision: Decision,
 ) -> None:
     """Write the decision to the ledger before the alias moves: no promotion without its evidence."""
     evidence = {
         "holdout": asdict(evaluation),
-        "difference": asdict(difference) if difference else None,
+        "production_holdout": asdict(incumbent.holdout) if incumbent else None,
+        "difference": asdict(incumbent.difference) if incumbent else None,
         "candidates": [asdict(candidate) for candidate in trained],
         "fingerprint": plan.fingerprint,
         "extract_id": plan.extract_id,
@@ -175,7 +185,7 @@ def _record(
             connection,
             decision=decision,
             model_version=challenger.version,
-            previous_version=production.version if production else None,
+            previous_version=incumbent.version if incumbent else None,
             evidence=evidence,
             policy=services.policy,
         )
@@ -183,24 +193,20 @@ def _record(
     log.info("%s", decision.reason)
 
 
-def _production(services: Services) -> ModelVersion | None:
+def _judge_production(
+    services: Services, holdout: TrainingData, challenger: npt.NDArray[np.float64]
+) -> Incumbent | None:
+    """How Production does on the rows that the challenger was judged on; None where no version serves."""
     try:
-        return services.registry.production_version()
+        production = services.registry.production_version()
     except NoProductionModel:
         return None
-
-
-def _difference(
-    services: Services, production: ModelVersion | None, challenger: ChurnModel, holdout: TrainingData
-) -> Interval | None:
-    if production is None:
-        return None
-    incumbent = services.registry.load(production.version)
-    return auc_difference(
-        holdout.labels,
-        challenger.predict(holdout.features),
-        incumbent.predict(holdout.features),
-        services.policy.confidence,
+    probabilities = services.registry.load(production.version).predict(holdout.features)
+    confidence = services.policy.confidence
+    return Incumbent(
+        production.version,
+        evaluate(holdout.labels, probabilities, confidence),
+        auc_difference(holdout.labels, challenger, probabilities, confidence),
     )
 
 

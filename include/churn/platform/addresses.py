@@ -103,5 +103,5 @@ def print_addresses(settings: Settings, console: Console) -> None:
     table.add_row("Airflow", addresses.airflow_url, login)
     table.add_row("MLflow", addresses.mlflow_url, "none needed on this machine")
     table.add_row("API", addresses.api_url, "none needed on this machine")
-    table.add_row("PostgreSQL", Database(addresses.database_url).address, 'eval "$(churn platform env)"')
+    table.add_row("PostgreSQL", Database(addresses.database_url).address, 'eval "$(.venv/bin/churn platform env)"')
     console.print(table)

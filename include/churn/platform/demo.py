@@ -128,7 +128,7 @@ def read_result(services: Services, source: str) -> DemoResult:
     with services.database.transaction() as connection:
         extract = extracts.current(connection)
         gate = promotions.latest(connection)
-        interval = promotions.approved_auc(connection, production.version)
+        interval = promotions.production_auc(connection, production.version)
         run = scoring_runs.published(connection)
         top = scores.top(connection, 5)
         verdict = drift_reports.latest(connection)
