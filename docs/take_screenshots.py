@@ -23,14 +23,16 @@ def main(folder: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = browser.new_page(viewport=SIZE)
+        # MLflow opens a panel of its own over the page at the first visit.
+        page.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
         page.goto(f"{airflow}/auth/login")
         page.locator("input[name=username]").fill(where["AIRFLOW_USER"])
         page.locator("input[name=password]").fill(where["AIRFLOW_PASSWORD"])
         page.locator("button[type=submit]").click()
-        page.wait_for_url(f"{airflow}/**")
+        page.get_by_role("link", name="Assets").wait_for()
         take(page, f"{airflow}/dags", folder / "airflow-dags.png", "score_customers")
         take(page, f"{airflow}/dags/retrain_model", folder / "airflow-retrain.png", "decide_promotion")
-        take(page, f"{airflow}/churn/reports/", folder / "reports.png", "Drift")
+        page.goto(f"{airflow}/churn/reports/")
         newest = page.locator("a[href*='drift/']").first.get_attribute("href") or ""
         take(page, page.evaluate("href => new URL(href, location.href).href", newest), folder / "drift.png", "Drift")
         take(page, f"{mlflow}/#/models/churn", folder / "mlflow-model.png", "production")

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from churn.errors import ChurnError, ConfigurationError
+from churn.errors import ChurnError, ConfigurationError, PlatformError
+from churn.platform.addresses import platform_environment
 from churn.platform.commands import platform_app
 from churn.services import Services
 from churn.settings import Settings
@@ -47,24 +48,41 @@ def main() -> None:
         sys.exit(1)
 
 
+def _settings() -> Settings:
+    """The settings; what they leave open is taken from the local platform where that runs."""
+    settings = Settings()
+    if settings.database_url is None or settings.mlflow_tracking_uri is None:
+        try:
+            found = platform_environment(settings)
+        except PlatformError:
+            return settings  # whoever needs what is missing says so
+        os.environ.update({name: value for name, value in found.items() if name not in os.environ})
+        settings = Settings()
+    return settings
+
+
 def _services() -> Services:
-    return Services.from_settings(Settings())
+    return Services.from_settings(_settings())
 
 
 def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows (all with the same keys) as a table or as JSON."""
+    """Print rows (all with the same keys) as JSON, or as a table: one row stands upright, so that nothing is cut."""
     if as_json:
         out.print_json(json.dumps(rows, default=str))
         return
     if not rows:
         out.print(f"{title}: none.")
         return
-    table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "))
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    out.print(table)
+    table = Table(title=title, title_justify="left", show_header=len(rows) > 1)
+    if len(rows) == 1:
+        for name, value in rows[0].items():
+            table.add_row(name.replace("_", " "), _cell(value))
+    else:
+        for name in rows[0]:
+            table.add_column(name.replace("_", " "), overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row.values()))
+    out.print(table, highlight=False, markup=False)
 
 
 def _cell(value: Any) -> str:
@@ -240,7 +258,7 @@ def db_set_password(
 def _admin_database() -> Any:
     from churn.db.database import Database
 
-    settings = Settings()
+    settings = _settings()
     url = settings.admin_database_url or settings.database_url
     if url is None:
         raise ConfigurationError(

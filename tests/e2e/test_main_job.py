@@ -102,6 +102,7 @@ def test_airflow_has_no_import_error_and_every_dag_runs_green(demo: Demo) -> Non
         for dag_id in DAGS:
             run_id = airflow.trigger(dag_id)
             assert airflow.wait(dag_id, run_id, 300) == "success", airflow.failure(dag_id, run_id)
+        assert airflow.call("GET", "/dags/~/dagRuns?state=failed")["dag_runs"] == []
 
 
 def test_the_same_night_again_leaves_the_same_rows(demo: Demo) -> None:
