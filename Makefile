@@ -65,7 +65,7 @@ test-unit: .venv/installed-dev ## pure functions and house rules, under a minute
 test-integration: .venv/installed-dev .venv-moto/installed ## jobs and adapters on real PostgreSQL, MLflow, GX, Evidently, S3
 	$(BIN)/pytest -q tests/integration
 
-test-dags: .venv/installed-dev ## the DAGs and the plugin
+test-dags: .venv/installed-dev .venv-moto/installed ## the DAGs and the plugin
 	$(BIN)/pytest -q tests/dags
 
 test-api: .venv/installed-dev ## the API, in process and under gunicorn

@@ -240,6 +240,19 @@ def test_a_changed_file_for_the_same_day_counts_and_the_first_one_stays_in_histo
     assert {row["tenure"] for row in customers(services.database)} == {13}
 
 
+def test_a_file_that_was_replaced_and_is_put_back_counts_again(services: Services) -> None:
+    land(services, DAY, customer_rows(30, tenure="12"))
+    first = validate_one(services).extract
+    land(services, DAY, customer_rows(30, tenure="13"))
+    validate_one(services)
+    land(services, DAY, customer_rows(30, tenure="12"))
+    outcome = validate_one(services)
+    assert outcome.extract.extract_id == first.extract_id
+    assert "counts for its day again" in outcome.note
+    assert {row["tenure"] for row in customers(services.database)} == {12}
+    assert validate_one(services).note == "already admitted: nothing to do"
+
+
 def test_an_older_day_enters_history_and_customers_stays_at_the_later_one(services: Services) -> None:
     land(services, DAY, customer_rows(30))
     later = validate_one(services).extract

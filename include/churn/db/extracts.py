@@ -88,6 +88,11 @@ def mark_refused(connection: Connection, extract: Extract, refusal: str, data_do
     return _one(_read(connection, "mark_extract_refused", parameters))
 
 
+def readmit(connection: Connection, extract: Extract) -> bool:
+    """Let an admitted extract count for its day again; False where it is the one that counts already."""
+    return connection.execute(query("readmit_extract"), {"extract_id": extract.extract_id}).rowcount == 1
+
+
 def point_customers_at(connection: Connection, extract: Extract) -> bool:
     """Let `customers` show this extract unless it shows a later day; return whether it does now."""
     return connection.execute(query("point_customers_at_extract"), {"extract_id": extract.extract_id}).rowcount == 1

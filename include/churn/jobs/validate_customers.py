@@ -7,6 +7,7 @@ from churn import quality
 from churn.core.extract_text import ExtractText
 from churn.db import extracts, quarantined_rows, staging, validation_results
 from churn.db.database import Connection
+from churn.db.migrations import require_current_schema
 from churn.errors import ExtractRefused, NoCustomers
 from churn.records import ExpectationResult, Extract, ExtractOutcome, Judgement, LandedFile, Notice
 from churn.services import Services
@@ -27,6 +28,7 @@ def validate_customers(services: Services, file: str | None = None) -> list[Extr
     Raises AlreadyRunning where another process validates. A refusal is an outcome: `require_admitted` makes it an
     error.
     """
+    require_current_schema(services.database)
     with services.database.lock(LOCK):
         outcomes = [_decide(services, landed, judge_again=file is not None) for landed in _landed(services, file)]
     for outcome in outcomes:
@@ -54,7 +56,7 @@ def _decide(services: Services, landed: LandedFile, judge_again: bool) -> Extrac
     with services.database.transaction() as connection:
         extract = extracts.find(connection, landed)
         if extract and extract.state == "admitted":
-            return ExtractOutcome(extract, (), (), "already admitted: nothing to do")
+            return ExtractOutcome(extract, (), (), _readmit(connection, extract))
         if extract and extract.state == "refused" and not judge_again:
             return ExtractOutcome(extract, (), (), f"already refused: {extract.refusal}")
         if extract is None or extract.state == "refused":
@@ -70,6 +72,14 @@ def _decide(services: Services, landed: LandedFile, judge_again: bool) -> Extrac
         return _admit(services, extract, row_count, judgement, warnings)
     except ExtractRefused as refusal:
         return _refuse(services, extract, refusal, judgement, step)
+
+
+def _readmit(connection: Connection, extract: Extract) -> str:
+    """The file of a day that was replaced lies there again: what lies there is what counts."""
+    if not extracts.readmit(connection, extract):
+        return "already admitted: nothing to do"
+    is_current = extracts.point_customers_at(connection, extract)
+    return f"admitted before, counts for its day again{'' if is_current else '; customers stays at a later day'}"
 
 
 def _stage(services: Services, landed: LandedFile, extract: Extract) -> tuple[int, tuple[str, ...]]:

@@ -1,0 +1,63 @@
+"""The Airflow door: database and S3 come from Connections, and the same landing code reads the bucket."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import s3fs
+
+from churn_airflow.doors import services
+from tests.integration.moto_server import BUCKET, empty_bucket, moto_server
+
+AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
+DATABASE = "postgresql://churn_pipeline:a%2Fb@127.0.0.1:5432/churn"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3fs.S3FileSystem]:
+    """A bucket that only the Connection leads to: the environment holds no credentials and no address."""
+    with empty_bucket(endpoint) as filesystem:
+        for name in AWS_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        yield filesystem
+
+
+@pytest.fixture(autouse=True)
+def connections(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    extra = f'{{"endpoint_url": "{endpoint}", "region_name": "us-east-1"}}'
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", DATABASE)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT",
+        f'{{"conn_type": "aws", "login": "testing", "password": "testing", "extra": {extra}}}',
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.delenv("CHURN_DATABASE_URL", raising=False)
+
+
+def test_the_database_is_the_one_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
+    assert services().database.url == DATABASE
+
+
+def test_the_connection_stands_above_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
+    monkeypatch.setenv("CHURN_DATABASE_URL", "postgresql://someone:else@127.0.0.1:5433/churn")
+    assert services().database.url == DATABASE
+
+
+def test_extracts_in_the_bucket_are_found_with_the_credentials_of_the_connection(
+    monkeypatch: pytest.MonkeyPatch, bucket: s3fs.S3FileSystem
+) -> None:
+    monkeypatch.setenv("CHURN_LANDING_URL", f"s3://{BUCKET}/daily")
+    with bucket.open(f"{BUCKET}/daily/customers-2026-11-22.csv", "wb") as file:
+        file.write(b"customerID\n")
+    (landed,) = services().landing.files()
+    assert landed.snapshot_date.isoformat() == "2026-11-22"
+    with services().landing.open(landed) as stream:
+        assert stream.read() == b"customerID\n"
