@@ -129,9 +129,8 @@ def _start_everything(platform: Platform, say: Say) -> None:
         try:
             for step in as_completed(steps):
                 step.result()
-        except BaseException:
+        finally:
             waiting.give_up()
-            raise
     say(f"Everything is healthy after {time.monotonic() - started:.0f} s.")
 
 
@@ -162,7 +161,7 @@ class _Waiting:
         self._given_up = False
 
     def give_up(self) -> None:
-        """Let every wait end at once: another step has failed."""
+        """Let every wait that still goes on end at once: another step has failed."""
         self._given_up = True
 
     def for_health_of(self, *names: str) -> None:
