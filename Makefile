@@ -44,10 +44,10 @@ status: .venv/installed ## show each process with port, health, CPU and memory
 	@$(BIN)/churn platform status
 
 lock: .venv/installed-dev ## resolve the pins anew from the *.in files
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt api/requirements.in -o api/requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.7 --no-emit-index-url --custom-compile-command "make lock" tests/requirements-moto.in -o tests/requirements-moto.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt api/requirements.in -o api/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" tests/requirements-moto.in -o tests/requirements-moto.txt
 
 format: .venv/installed-dev ## format the code
 	$(BIN)/ruff format .
