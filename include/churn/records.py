@@ -153,13 +153,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class ScoringRun:
-    """One scoring of one snapshot with one model version."""
+    """One scoring of one snapshot with one model version, under the policy that was in force when it was opened."""
 
     scoring_run_id: int
     extract_id: int
     snapshot_date: date
     model_version: int
     model_digest: str
+    policy: dict[str, Any]
     state: RunState
     customer_count: int | None
     scored_count: int | None

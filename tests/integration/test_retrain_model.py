@@ -1,5 +1,7 @@
 """A retraining: everything logged, the gate decides, any error keeps Production."""
 
+from datetime import date
+
 import mlflow
 import pytest
 
@@ -110,7 +112,5 @@ def test_the_planned_rows_are_the_newest_labelled_snapshot(services: Services) -
     admit_simulated(services, count=2_000)
     with services.database.transaction() as connection:
         labelled = extracts.current(connection)
-    from datetime import date
-
     admit_simulated(services, count=2_000, day=date(2026, 11, 24), with_churn=False)
     assert retraining.plan_training(services).extract_id == labelled.extract_id

@@ -61,6 +61,17 @@ def test_deciles_are_tenths_by_falling_risk_and_levels_follow_policy(services: S
     assert table.risk_level.tolist() == [services.policy.risk_level(p) for p in table.churn_probability]
 
 
+def test_the_policy_that_opened_a_run_decides_it_to_the_end(services: Services) -> None:
+    admit_simulated(services, count=300)
+    promote_model(services)
+    run = night.open_run(with_changes(services, policy=Policy(medium_risk_from=0.1, high_risk_from=0.2)))
+    for step in (night.load_scores, night.check_scores, night.publish_scores):
+        step(services, run.scoring_run_id)
+    table = _published(services.database)
+    assert table[table.churn_probability >= 0.2].risk_level.eq("high").all()
+    assert "high" in set(table[table.churn_probability < 0.6].risk_level)
+
+
 def test_the_same_night_again_leaves_the_same_rows(services: Services) -> None:
     admit_simulated(services, count=500)
     promote_model(services)

@@ -13,6 +13,7 @@ from churn.core.run_checks import check_run
 from churn.db import customers, extracts, scores, scoring_runs
 from churn.db.migrations import require_current_schema
 from churn.errors import RunRejected
+from churn.policy import Policy
 from churn.records import Notice, ScoringRun
 from churn.services import Services
 
@@ -62,7 +63,7 @@ def load_scores(services: Services, scoring_run_id: int) -> ScoringRun:
         model = services.registry.load(run.model_version, expected_digest=run.model_digest)
         with database.transaction() as reader:
             parts = _score_parts(model, customers.read_features(reader, run.extract_id, ROWS_A_CHUNK))
-            count = scores.load(writer, scoring_run_id, parts, services.policy)
+            count = scores.load(writer, scoring_run_id, parts, Policy.model_validate(run.policy))
         scoring_runs.mark_scored(writer, scoring_run_id, customer_count=count)
         return scoring_runs.get(writer, scoring_run_id)
 

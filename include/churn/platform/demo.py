@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def run_demo(settings: Settings, data: Path | None, as_json: bool) -> DemoResult
     run_story(environment, console)
     result = read_result(open_services(environment), source)
     if as_json:
-        Console().print_json(json.dumps(result.__dict__, default=str))
+        Console().print_json(json.dumps(asdict(result), default=str))
     else:
         show(result, console)
         print_addresses(settings, console)

@@ -1,5 +1,6 @@
 -- A run is due once an extract with outcomes was admitted for a day at or after the end of its horizon.
-SELECT runs.scoring_run_id, runs.extract_id, runs.snapshot_date, runs.model_version, runs.model_digest, runs.state,
+SELECT runs.scoring_run_id, runs.extract_id, runs.snapshot_date, runs.model_version, runs.model_digest, runs.policy,
+       runs.state,
        runs.customer_count, runs.scored_count, runs.published_at
 FROM churn.scoring_runs AS runs
 LEFT JOIN monitoring.realised_performance AS settled

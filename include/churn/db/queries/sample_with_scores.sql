@@ -1,5 +1,5 @@
--- BERNOULLI chooses row by row; SYSTEM would take whole pages and be biased. A fifth more than asked for is drawn
--- and cut, so that the sample is rarely short.
+-- BERNOULLI chooses row by row; SYSTEM would take whole pages and be biased. A fifth more than asked for is drawn, so
+-- that the sample is rarely short, and cut by a hash, so that no end of the table is cut off.
 SELECT {columns}, scores.churn_probability
 FROM (
     SELECT *
@@ -9,6 +9,7 @@ FROM (
          FROM churn.extracts WHERE extract_id = %(extract_id)s)
     ) REPEATABLE (%(seed)s)
     WHERE extract_id = %(extract_id)s
+    ORDER BY hashtextextended(customer_id, %(seed)s)
     LIMIT %(count)s
 ) AS history
 LEFT JOIN churn.scores AS scores
