@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import requests
 from churn.db.database import Database
 from churn.platform.airflow_rest import AirflowRest
 from churn.platform.ports import LOOPBACK, free_port
+from churn.simulator import write_extract
 
 CHURN = [str(Path(sys.executable).with_name("churn"))]
 DAGS = ["report_drift", "retrain_model", "score_customers", "settle_outcomes", "validate_customers"]
@@ -63,8 +65,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     ours = ("CHURN_", "MLFLOW_", "AIRFLOW")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     first = free_port(21_000 + os.getpid() % 5_000)
+    policy = home.parent / "policy.toml"
+    policy.write_text("drifted_column_rate = 0.1\ndrifted_reports_needed = 1\ndrifted_reports_of = 1\n")
     environment |= {
         "CHURN_HOME": str(home),
+        "CHURN_POLICY_FILE": str(policy),
         "CHURN_AIRFLOW_PORT": str(first),
         "CHURN_MLFLOW_PORT": str(first + 100),
         "CHURN_API_PORT": str(first + 200),
@@ -189,3 +194,32 @@ def test_the_real_customers_replace_the_simulated_ones(demo: Demo, telco_csv: Pa
     assert sorted(table.customer_id) == sorted(real.customerID)
     assert table.churn_probability.between(0, 1).all()
     assert 0.82 < demo.result["roc_auc"] < 0.88
+
+
+def test_customers_who_changed_wake_one_retraining(demo: Demo) -> None:
+    """Drift asks through the asset, the scheduler starts the retraining, and a second report does not ask again."""
+    (landed,) = (Path(demo.environment["CHURN_HOME"]) / "landing").glob("customers-*.csv")
+    write_extract(landed, 2_000, seed=6)
+    rows = pd.read_csv(landed, dtype=str, keep_default_na=False)
+    rows.assign(Contract="Two year", PaymentMethod="Mailed check", PaperlessBilling="No").to_csv(landed, index=False)
+    with demo.airflow() as airflow:
+        for dag_id in ("validate_customers", "score_customers", "report_drift", "report_drift"):
+            run_id = airflow.trigger(dag_id)
+            assert airflow.wait(dag_id, run_id, 300) == "success", airflow.failure(dag_id, run_id)
+        asked = _asset_runs(airflow)
+        deadline = time.monotonic() + 60
+        while not asked and time.monotonic() < deadline:
+            time.sleep(1)
+            asked = _asset_runs(airflow)
+        assert len(asked) == 1
+        assert airflow.wait("retrain_model", asked[0], 300) == "success", airflow.failure("retrain_model", asked[0])
+        assert _asset_runs(airflow) == asked
+    with demo.database("CHURN_DATABASE_URL").transaction() as connection:
+        requests_made = connection.execute("SELECT settled_at, result FROM churn.retraining_requests").fetchall()
+    assert len(requests_made) == 1
+    assert requests_made[0]["settled_at"] is not None
+
+
+def _asset_runs(airflow: AirflowRest) -> list[str]:
+    runs = airflow.call("GET", "/dags/retrain_model/dagRuns?run_type=asset_triggered")["dag_runs"]
+    return [run["dag_run_id"] for run in runs]
