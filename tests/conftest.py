@@ -2,15 +2,16 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psycopg
 import pytest
+import s3fs
 from mlflow import MlflowClient
 from pydantic import SecretStr
 
@@ -20,6 +21,8 @@ from churn.platform.ports import LOOPBACK, free_port
 from churn.platform.postgres import EmbeddedPostgres, create_database
 from churn.services import Services
 from churn.settings import Settings
+from tests.moto_server import empty_bucket, moto_server
+from tests.server import Server
 
 PASSWORD = "only-for-tests"
 
@@ -33,6 +36,19 @@ class TestServer:
 
     def url(self, role: str, database: str) -> str:
         return f"postgresql://{role}:{PASSWORD}@{LOOPBACK}:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class TestMlflow:
+    """A running MLflow server and the folder where it keeps artifacts."""
+
+    __test__ = False
+    server: Server
+    artifacts: Path
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.server.url
 
 
 @dataclass(frozen=True)
@@ -96,8 +112,27 @@ def pipeline(churn_database: TestDatabase) -> Database:
     return churn_database.as_role("churn_pipeline")
 
 
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, postgres: TestServer) -> Iterator[TestMlflow]:
+    """A real MLflow server with a database and artifacts of its own."""
+    create_database(postgres.url("postgres", "postgres"), "mlflow")
+    folder = tmp_path_factory.mktemp("mlflow")
+    port = free_port(30_000 + os.getpid() % 10_000)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1",
+        "--backend-store-uri", postgres.url("postgres", "mlflow"),
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "true"}
+    server = Server(command, f"http://{LOOPBACK}:{port}", folder / "server.log", environment)
+    try:
+        yield TestMlflow(server.start(), folder / "artifacts")
+    finally:
+        server.stop()
+
+
 @pytest.fixture
-def services(pipeline: Database, mlflow_server: Any, tmp_path: Path) -> Services:
+def services(pipeline: Database, mlflow_server: TestMlflow, tmp_path: Path) -> Services:
     """Real services of one test: a fresh database, folders of its own, a registry without a Production version."""
     opened = Services.from_settings(
         Settings(
@@ -111,6 +146,20 @@ def services(pipeline: Database, mlflow_server: Any, tmp_path: Path) -> Services
         for alias in model.aliases:
             client.delete_registered_model_alias(model.name, alias)
     return opened
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of one S3 server for the session."""
+    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str) -> Iterator[s3fs.S3FileSystem]:
+    """An empty bucket `landing`, found like every AWS client finds one: by the environment."""
+    with empty_bucket(s3_endpoint) as filesystem:
+        yield filesystem
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """A real MLflow server with three versions of a small model, and the API over it."""
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +22,8 @@ from churn.registry import MODEL_NAME, PRODUCTION_ALIAS, Registry
 from churn.settings import Settings
 from churn_api.app import create_app
 from churn_api.production import ProductionModel
-from tests.api.server import Server
+from tests.conftest import TestMlflow
+from tests.server import Server
 
 VERBATIM = {
     "tenure": 12,
@@ -95,26 +94,13 @@ class TestRegistry:
 
 
 @pytest.fixture(scope="session")
-def model_registry() -> Iterator[TestRegistry]:
+def model_registry(mlflow_server: TestMlflow) -> TestRegistry:
     """A real MLflow server with two versions of the model, none of them Production."""
-    folder = Path(tempfile.mkdtemp(prefix="churn-test-mlflow-"))
-    port = free_port(31_000 + os.getpid() % 5_000)
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination", f"{folder}/artifacts",
-    ]  # fmt: skip
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "true"}
-    server = Server(command, f"http://{LOOPBACK}:{port}", folder / "mlflow.log", environment)
-    try:
-        server.start()
-        found = TestRegistry(server, Registry(server.url), {}, folder / "artifacts")
-        found.add(1)
-        found.add(2)
-        yield found
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    server = mlflow_server.server
+    found = TestRegistry(server, Registry(server.url), {}, mlflow_server.artifacts)
+    found.add(1)
+    found.add(2)
+    return found
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from tests.api.conftest import VERBATIM, TestRegistry
-from tests.api.server import Server
+from tests.server import Server
 
 SECONDS_TO_FOLLOW = 15
 

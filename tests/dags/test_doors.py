@@ -1,36 +1,28 @@
 """The Airflow door: database and S3 come from Connections, and the same landing code reads the bucket."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import s3fs
 
 from churn_airflow.doors import services
-from tests.integration.moto_server import BUCKET, empty_bucket, moto_server
+from tests.moto_server import BUCKET
 
 AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 DATABASE = "postgresql://churn_pipeline:a%2Fb@127.0.0.1:5432/churn"
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as address:
-        yield address
-
-
 @pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3fs.S3FileSystem]:
+def bucket(s3_bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch) -> s3fs.S3FileSystem:
     """A bucket that only the Connection leads to: the environment holds no credentials and no address."""
-    with empty_bucket(endpoint) as filesystem:
-        for name in AWS_VARIABLES:
-            monkeypatch.delenv(name, raising=False)
-        yield filesystem
+    for name in AWS_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return s3_bucket
 
 
 @pytest.fixture(autouse=True)
-def connections(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    extra = f'{{"endpoint_url": "{endpoint}", "region_name": "us-east-1"}}'
+def connections(monkeypatch: pytest.MonkeyPatch, s3_endpoint: str) -> None:
+    extra = f'{{"endpoint_url": "{s3_endpoint}", "region_name": "us-east-1"}}'
     monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", DATABASE)
     monkeypatch.setenv(
         "AIRFLOW_CONN_AWS_DEFAULT",

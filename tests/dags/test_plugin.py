@@ -16,7 +16,7 @@ from churn.platform.ports import LOOPBACK, free_port
 from churn.settings import PROJECT, Settings
 from churn_airflow.links import mlflow_run_url, report_url
 from churn_airflow.report_pages import find_report, index_page
-from tests.api.server import Server
+from tests.server import Server
 
 PASSWORD = "only-for-tests"
 MLFLOW = "http://mlflow.example:5000"

@@ -1,7 +1,6 @@
 """The landing place: the same behaviour in a folder and in S3."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,21 +9,8 @@ import s3fs
 
 from churn.errors import ConfigurationError, ExtractRefused
 from churn.landing import Landing
-from tests.integration.moto_server import empty_bucket, moto_server
 
 FIRST, SECOND = b"customerID\n1\n", b"customerID\n2\n"
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def s3_bucket(s3_endpoint: str) -> Iterator[s3fs.S3FileSystem]:
-    with empty_bucket(s3_endpoint) as filesystem:
-        yield filesystem
 
 
 def fill(landing: Landing, storage: s3fs.S3FileSystem | None, files: dict[str, bytes]) -> None:

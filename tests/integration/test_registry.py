@@ -28,7 +28,7 @@ from churn.records import ModelVersion
 from churn.registry import MODEL_NAME, Registry
 from churn.simulator import simulate
 from churn.tracking import Tracking
-from tests.integration.conftest import TestMlflow
+from tests.conftest import TestMlflow
 
 POLICY = Policy()
 CUSTOMERS = next(simulate(1_500, seed=11))

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -19,7 +18,6 @@ from churn.settings import PROJECT
 from tests.conftest import TestDatabase, TestServer
 from tests.factories import NAMES, customer_row, customer_rows
 from tests.integration.extract_cases import BAD_FILES, BAD_ROWS, BadFile, good
-from tests.integration.moto_server import empty_bucket, moto_server
 from tests.integration.validations import (
     DAY,
     DAY_BEFORE,
@@ -38,18 +36,6 @@ from tests.integration.validations import (
 @pytest.fixture
 def services(pipeline: Database, tmp_path: Path) -> Services:
     return open_services(pipeline, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def s3_bucket(s3_endpoint: str) -> Iterator[s3fs.S3FileSystem]:
-    with empty_bucket(s3_endpoint) as filesystem:
-        yield filesystem
 
 
 def tree_print(folder: Path) -> dict[str, str]:
