@@ -31,7 +31,6 @@ def main(folder: Path) -> None:
         page.locator("button[type=submit]").click()
         page.get_by_role("link", name="Assets").wait_for()
         take(page, f"{airflow}/dags", folder / "airflow-dags.png", "score_customers")
-        take(page, f"{airflow}/dags/retrain_model", folder / "airflow-retrain.png", "decide_promotion")
         page.goto(f"{airflow}/churn/reports/")
         newest = page.locator("a[href*='drift/']").first.get_attribute("href") or ""
         take(page, page.evaluate("href => new URL(href, location.href).href", newest), folder / "drift.png", "Drift")
