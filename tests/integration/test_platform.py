@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -321,3 +322,25 @@ class TestPostgresAsRoot:
             assert stat.S_IMODE(closed.stat().st_mode) == 0o700
         finally:
             postgres.shutil.rmtree(server.data)
+
+    def test_a_server_that_its_user_cannot_reach_runs_from_a_copy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As with a checkout below a home of mode 0700: the wheel is copied with the libraries beside it."""
+        shared = Path(tempfile.mkdtemp(prefix="churn-test-shared-"))
+        monkeypatch.setattr(postgres, "SHARED_ROOT", shared)
+        reachable = postgres._can_reach
+        monkeypatch.setattr(
+            postgres, "_can_reach", lambda user, path: path.name != "postgres" and reachable(user, path)
+        )
+        previous = os.umask(0o077)
+        try:
+            server = EmbeddedPostgres.under(tmp_path / "home")
+            assert server.install.is_relative_to(shared)
+            server.initialise("secret")
+            port = free_port(26_000)
+            server.start(port, shared / "postgres.log")
+            server.stop()
+        finally:
+            os.umask(previous)
+            postgres.shutil.rmtree(shared)

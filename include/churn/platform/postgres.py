@@ -43,11 +43,7 @@ class EmbeddedPostgres:
         if os.geteuid() != 0:
             return cls(_wheel(), home / "postgres", None)
         user, wheel = _os_user(), _wheel()
-        install = wheel
-        if not _can_reach(user, wheel / "bin" / "postgres"):
-            version = hashlib.sha256((wheel / "bin" / "postgres").read_bytes()).hexdigest()[:12]
-            install = SHARED_ROOT / f"server-{version}"
-            _copy_once(wheel, install)
+        install = wheel if _can_reach(user, wheel / "bin" / "postgres") else copied_server(wheel)
         home.mkdir(parents=True, exist_ok=True)
         data = home / "postgres"
         if _can_reach(user, home) and not data.is_symlink():
@@ -179,15 +175,31 @@ def _shared_root() -> None:
     SHARED_ROOT.chmod(0o755)
 
 
-def _copy_once(source: Path, target: Path) -> None:
-    """Copy a folder so that a crash half-way never leaves a part under the final name."""
-    if target.exists():
-        return
-    _shared_root()
-    half = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=SHARED_ROOT))
-    shutil.copytree(source, half, dirs_exist_ok=True)
-    half.chmod(0o755)
-    try:
-        half.rename(target)
-    except OSError:  # another process was first
-        shutil.rmtree(half)
+def copied_server(wheel: Path) -> Path:
+    """The wheel's server copied to where every OS user can run it, once for each version; returns its folder.
+
+    Its libraries lie beside the package in site-packages and are found by their place relative to it.
+    """
+    site = wheel.parents[1]
+    version = hashlib.sha256((wheel / "bin" / "postgres").read_bytes()).hexdigest()[:12]
+    target = SHARED_ROOT / f"server-{version}"
+    if not target.exists():
+        _shared_root()
+        half = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=SHARED_ROOT))
+        for part in (wheel.relative_to(site), Path(f"{wheel.parent.name}.libs")):
+            if (site / part).is_dir():
+                shutil.copytree(site / part, half / part)
+        _open_to_all(half)
+        try:
+            half.rename(target)  # whole or not at all under the final name
+        except OSError:  # another process was first
+            shutil.rmtree(half)
+    return target / wheel.relative_to(site)
+
+
+def _open_to_all(copy: Path) -> None:
+    """Let every OS user read the copy and run its programs, whatever the caller's umask."""
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)
