@@ -98,7 +98,7 @@ def _prepared(settings: Settings, held: ExitStack) -> Platform:
         state = replace(state, mlflow_ports=mlflow_ports)
     platform = replace(platform, state=replace(state, settings=environments.fingerprint(carried)))
     for folder in (platform.logs, home / "airflow", home / "mlflow-artifacts", home / "landing"):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)  # customers, models and logs are nobody else's
     write_private(
         home / "airflow" / "airflow.cfg", "# Configured by environment: see `churn platform env --airflow`.\n"
     )
