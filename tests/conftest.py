@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import s3fs
 from mlflow import MlflowClient
+from psycopg import sql
 from pydantic import SecretStr
 
 from churn.db.database import Database
@@ -96,13 +97,16 @@ def migrated_template(postgres: TestServer) -> str:
 def churn_database(postgres: TestServer, migrated_template: str, request: pytest.FixtureRequest) -> TestDatabase:
     """A fresh churn database for one test."""
     name = f"churn_{abs(hash(request.node.nodeid)) % 10**12}"
+    statements = (
+        "DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+        "CREATE DATABASE {name} TEMPLATE {template}",
+        "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE {name} TO churn_owner, churn_pipeline, churn_api, crm_reader, grafana_reader",
+    )
+    names = {"name": sql.Identifier(name), "template": sql.Identifier(migrated_template)}
     with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
-        connection.execute(
-            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; "
-            f"GRANT CONNECT ON DATABASE {name} TO churn_owner, churn_pipeline, churn_api, crm_reader, grafana_reader"
-        )
+        for statement in statements:
+            connection.execute(sql.SQL(statement).format(**names))
     return TestDatabase(postgres, name)
 
 

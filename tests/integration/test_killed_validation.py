@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from churn.db.database import Database
 from churn.errors import AlreadyRunning
@@ -49,7 +50,7 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
     with services.database.transaction() as connection:
         connection.execute("CREATE TABLE staging.customers_extract ()")
     with psycopg.connect(churn_database.server.url("postgres", churn_database.name)) as blocker:
-        blocker.execute(f"LOCK TABLE {blocked} IN SHARE MODE")
+        blocker.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(*blocked.split("."))))
         process = start_validation(services)
         try:
             wait_until_blocked(churn_database, process)

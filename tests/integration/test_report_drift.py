@@ -17,6 +17,11 @@ CHANGED = {
 }  # fmt: skip
 
 
+def _admit_changed(services: Services, count: int) -> None:
+    """The next day, other customers who differ from the reference in every column of CHANGED."""
+    admit_simulated(services, count=count, day=date(2026, 11, 23), seed=3, change=CHANGED)
+
+
 def _requests(database: Database) -> int:
     with database.transaction() as connection:
         row = connection.execute("SELECT count(*) AS n FROM churn.retraining_requests").fetchone()
@@ -41,10 +46,7 @@ def test_customers_like_the_reference_are_stable(services: Services) -> None:
 def test_customers_who_changed_are_found_and_named(services: Services) -> None:
     admit_simulated(services, count=2_000)
     promote_model(services)
-    admit_simulated(
-        services, count=2_000, day=date(2026, 11, 23), seed=3,
-        change=CHANGED,
-    )  # fmt: skip
+    _admit_changed(services, count=2_000)
     outcome = report_drift(with_changes(services, policy=Policy(drifted_column_rate=0.2)))
     assert outcome.verdict.verdict == "drifted"
     for name in CHANGED:
@@ -56,10 +58,7 @@ def test_a_retraining_is_asked_for_once_and_then_cools_down(services: Services) 
     drifting = with_changes(services, policy=policy)
     admit_simulated(services, count=1_000)
     promote_model(services)
-    admit_simulated(
-        services, count=1_000, day=date(2026, 11, 23), seed=3,
-        change=CHANGED,
-    )  # fmt: skip
+    _admit_changed(services, count=1_000)
     asked = [request_retraining(drifting, report_drift(drifting)) for _ in range(4)]
     assert asked[0] is None
     assert asked[1] is not None
