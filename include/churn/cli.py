@@ -1,33 +1,26 @@
 """`churn`: every job without Airflow. Each command prints a table for people, or JSON for programs."""
 
-import json
 import logging
 import os
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.table import Table
 
-from churn.errors import ChurnError, ConfigurationError, PlatformError
-from churn.platform.addresses import platform_environment
+from churn.console import AsJson, open_services, open_settings, out, parse_day, show
+from churn.errors import ChurnError, ConfigurationError
 from churn.platform.commands import platform_app
-from churn.services import Services
+from churn.score_commands import score_app
 from churn.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Churn scoring and retraining.")
-score_app = typer.Typer(no_args_is_help=True, help="Score the customers of the newest snapshot and publish.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema and its roles.")
 app.add_typer(score_app, name="score")
 app.add_typer(db_app, name="db")
 app.add_typer(platform_app, name="platform")
-
-out = Console()
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def main() -> None:
@@ -46,49 +39,6 @@ def main() -> None:
         errors.print(error.message, style="bold red", markup=False, highlight=False)
         errors.print(error.next_step, markup=False, highlight=False)
         sys.exit(1)
-
-
-def _settings() -> Settings:
-    """The settings; what they leave open is taken from the local platform where that runs."""
-    settings = Settings()
-    if settings.database_url is None or settings.mlflow_tracking_uri is None:
-        try:
-            found = platform_environment(settings)
-        except PlatformError:
-            return settings  # whoever needs what is missing says so
-        os.environ.update({name: value for name, value in found.items() if name not in os.environ})
-        settings = Settings()
-    return settings
-
-
-def _services() -> Services:
-    return Services.from_settings(_settings())
-
-
-def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows (all with the same keys) as JSON, or as a table: one row stands upright, so that nothing is cut."""
-    if as_json:
-        out.print_json(json.dumps(rows, default=str))
-        return
-    if not rows:
-        out.print(f"{title}: none.")
-        return
-    table = Table(title=title, title_justify="left", show_header=len(rows) > 1)
-    if len(rows) == 1:
-        for name, value in rows[0].items():
-            table.add_row(name.replace("_", " "), _cell(value))
-    else:
-        for name in rows[0]:
-            table.add_column(name.replace("_", " "), overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
-    out.print(table, highlight=False, markup=False)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @app.command()
@@ -118,9 +68,9 @@ def simulate(
     from churn.simulator import write_extract
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"customers-{_day(day)}.csv"
+    path = folder / f"customers-{parse_day(day)}.csv"
     write_extract(path, count, seed, with_churn=with_churn)
-    _show("Simulated", [{"file": path, "customers": count, "seed": seed, "with_churn": with_churn}], as_json)
+    show("Simulated", [{"file": path, "customers": count, "seed": seed, "with_churn": with_churn}], as_json)
 
 
 @app.command()
@@ -131,8 +81,8 @@ def validate(
     """Validate landed extracts and admit what is good."""
     from churn.jobs.validate_customers import require_admitted, validate_customers
 
-    outcomes = validate_customers(_services(), file)
-    _show("Extracts", [outcome.summary() for outcome in outcomes], as_json)
+    outcomes = validate_customers(open_services(), file)
+    show("Extracts", [outcome.summary() for outcome in outcomes], as_json)
     require_admitted(outcomes)
 
 
@@ -141,45 +91,14 @@ def train(as_json: AsJson = False) -> None:
     """Train the candidates on the newest labelled snapshot and let the promotion gate decide."""
     from churn.jobs.retrain_model import retrain_model
 
-    result = retrain_model(_services())
+    result = retrain_model(open_services())
     if not as_json:
         candidates = [
             {"candidate": each.kind, "roc_auc": each.mean_auc, "deviation_over_folds": each.auc_deviation}
             for each in result.candidates
         ]
-        _show("Candidates, cross-validated on the development rows", candidates, as_json)
-    _show("The best of them on the holdout, and the gate", [result.summary()], as_json)
-
-
-@score_app.command("run")
-def score_run(as_json: AsJson = False) -> None:
-    """Score every customer, check the run, publish it."""
-    from churn.jobs.score_customers import score_customers
-
-    run = score_customers(_services())
-    _show("Published", [_run_row(run)], as_json)
-
-
-@score_app.command("history")
-def score_history(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: AsJson = False) -> None:
-    """List the latest scoring runs, newest first."""
-    from churn.db import scoring_runs
-
-    with _services().database.transaction() as connection:
-        runs = scoring_runs.history(connection, limit)
-    _show("Scoring runs", [_run_row(run) for run in runs], as_json)
-
-
-def _run_row(run: Any) -> dict[str, Any]:
-    return {
-        "scoring_run_id": run.scoring_run_id,
-        "snapshot_date": run.snapshot_date,
-        "model_version": run.model_version,
-        "state": run.state,
-        "customers": run.customer_count,
-        "scored": run.scored_count,
-        "published_at": run.published_at,
-    }
+        show("Candidates, cross-validated on the development rows", candidates, as_json)
+    show("The best of them on the holdout, and the gate", [result.summary()], as_json)
 
 
 @app.command()
@@ -187,7 +106,7 @@ def drift(as_json: AsJson = False) -> None:
     """Report drift now and ask for a retraining where it is due."""
     from churn.jobs.report_drift import report_drift, request_retraining
 
-    services = _services()
+    services = open_services()
     outcome = report_drift(services)
     row = {
         "drift_report_id": outcome.drift_report_id,
@@ -197,7 +116,7 @@ def drift(as_json: AsJson = False) -> None:
         "page": services.reports / outcome.page if outcome.page else None,
         "retraining_request": request_retraining(services, outcome),
     }
-    _show("Drift", [row], as_json)
+    show("Drift", [row], as_json)
 
 
 @app.command()
@@ -217,9 +136,22 @@ def settle(as_json: AsJson = False) -> None:
             "roc_auc_high": settled.roc_auc_high,
             "calibration_error": settled.calibration_error,
         }
-        for settled in settle_outcomes(_services())
+        for settled in settle_outcomes(open_services())
     ]
-    _show("Settled runs", rows, as_json)
+    show("Settled runs", rows, as_json)
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    day: Annotated[str, typer.Option("--date", help="Day of the score; the published one where left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Recompute a published score from history and the recorded model, and say why it is what it is."""
+    from churn.jobs.explain_customer import explain_customer
+
+    explained = explain_customer(open_services(), customer, parse_day(day) if day else None)
+    show("Explained", [explained.summary()], as_json)
 
 
 @db_app.command("migrate")
@@ -235,9 +167,9 @@ def db_status(as_json: AsJson = False) -> None:
     """Show which revision the schema is at and which is needed."""
     from churn.db.migrations import current_revision, needed_revision
 
-    database = _services().database
+    database = open_services().database
     row = {"database": database.address, "current": current_revision(database), "needed": needed_revision()}
-    _show("Schema", [row], as_json)
+    show("Schema", [row], as_json)
 
 
 @db_app.command("set-password")
@@ -258,7 +190,7 @@ def db_set_password(
 def _admin_database() -> Any:
     from churn.db.database import Database
 
-    settings = _settings()
+    settings = open_settings()
     url = settings.admin_database_url or settings.database_url
     if url is None:
         raise ConfigurationError(
@@ -266,10 +198,3 @@ def _admin_database() -> Any:
             'Set one, or run `eval "$(churn platform env)"` for the local platform.',
         )
     return Database(url.get_secret_value())
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text) if text else date.today()  # noqa: DTZ011 - the operator's own day
-    except ValueError as error:
-        raise ConfigurationError(f"{text!r} is not a date.", "Write it as YYYY-MM-DD.") from error

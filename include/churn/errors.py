@@ -66,10 +66,30 @@ class DatabaseUnavailable(ChurnError):
     retry_helps = True
 
 
+class DatabaseFull(ChurnError):
+    """The database server has no room for what was to be written; the transaction was undone."""
+
+    retry_helps = True
+
+
+class TakenOver(ChurnError):
+    """Another attempt has taken this work over; what this one wrote is undone."""
+
+    retry_helps = True
+
+
 class AlreadyRunning(ChurnError):
     """Another process holds the lock for this work."""
 
     retry_helps = True
+
+
+class ScoresUnusable(ChurnError):
+    """A model gave a customer something that is not a probability."""
+
+
+class NotFound(ChurnError):
+    """What was asked for is not in the database."""
 
 
 class InvalidRecord(ChurnError):

@@ -25,6 +25,29 @@ class Policy(BaseModel):
     medium_risk_from: float = Field(0.30, ge=0, le=1, description="Probability from which a risk is medium.")
     high_risk_from: float = Field(0.60, ge=0, le=1, description="Probability from which a risk is high.")
 
+    part_row_count: int = Field(
+        5_000_000, ge=1, description="Customers in one part of a scoring run; above it the run is split."
+    )
+    reasons_top_deciles: int = Field(1, ge=0, le=10, description="Deciles whose customers get reasons, from the top.")
+    reasons_for_all_up_to: int = Field(
+        200_000, ge=0, description="Up to this many customers all get reasons, where the model explains fast."
+    )
+    baseline_run_count: int = Field(7, ge=1, description="Published runs that a new one is compared with.")
+    maximum_mean_shift: float = Field(
+        0.05, gt=0, le=1, description="Change of the mean probability above which a run is rejected."
+    )
+    maximum_decile_shift: float = Field(
+        0.10, gt=0, le=1, description="Change of the share of a baseline decile above which a run is rejected."
+    )
+    promotion_widening: float = Field(
+        2.0, ge=1, description="Factor on both bounds where the baseline is of another model version."
+    )
+    scores_kept_days: int = Field(90, ge=31, description="Days for which published scores are kept.")
+    unpublished_kept_days: int = Field(7, ge=0, description="The same for rejected, superseded and shadow runs.")
+    takeover_after_seconds: float = Field(
+        300, ge=1, description="Standstill after which a worker is taken for dead and its part is taken over."
+    )
+
     quarantine_cap_rate: float = Field(
         0.05, ge=0, le=1, description="Above this share of bad rows the file is refused instead."
     )

@@ -6,11 +6,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from churn.errors import ConfigurationError
-from churn.records import ExpectationResult, Extract, Judgement, Severity
+from churn.records import ExpectationResult, Extract, Judgement, ScoringRun, Severity
 
 CONTEXT_FOLDER = "great_expectations"
-SUITE = "customers_extract"
-DETAILS = "customers_extract_details"
+EXTRACT_SUITE, RUN_SUITE = "customers_extract", "scoring_run"
 DATA_SOURCE = "churn"
 _SEVERITIES: dict[str, Severity] = {"critical": "refuse", "warning": "warn", "info": "warn"}
 
@@ -18,24 +17,40 @@ _SEVERITIES: dict[str, Severity] = {"critical": "refuse", "warning": "warn", "in
 def judge_extract(sqlalchemy_url: str, project_dir: Path, reports: Path, extract: Extract) -> Judgement:
     """Run the suite of the staged extract and build its page in `reports`/data_docs.
 
+    Raises ConfigurationError where an expectation cannot be evaluated: that says nothing about the file.
+    """
+    context = open_context(sqlalchemy_url, project_dir, reports)
+    return _judge(context, EXTRACT_SUITE, f"extract-{extract.extract_id}", reports)
+
+
+def judge_run(sqlalchemy_url: str, project_dir: Path, reports: Path, run: ScoringRun) -> Judgement:
+    """Run the suite of a sealed scoring run; `sqlalchemy_url` carries the setting that names the run.
+
+    Raises ConfigurationError where an expectation cannot be evaluated: that says nothing about the run.
+    """
+    context = open_context(sqlalchemy_url, project_dir, reports)
+    return _judge(context, RUN_SUITE, f"scoring-run-{run.scoring_run_id}", reports)
+
+
+def _judge(context: Any, suite: str, run_name: str, reports: Path) -> Judgement:
+    """Evaluate a suite and build its page.
+
     The first pass asks for booleans only, which bundles its counts into few scans; only where something
     failed a second pass of the same run fetches numbers and examples.
-    Raises ConfigurationError where an expectation cannot be evaluated: that says nothing about the file.
     """
     # Importing Great Expectations takes seconds, and every command of the CLI would pay for it.
     from great_expectations.core.run_identifier import RunIdentifier
 
-    context = open_context(sqlalchemy_url, project_dir, reports)
-    run = RunIdentifier(run_name=f"extract-{extract.extract_id}", run_time=datetime.now(UTC))
+    run = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
     try:
-        outcome = context.checkpoints.get(SUITE).run(run_id=run)
+        outcome = context.checkpoints.get(suite).run(run_id=run)
         if not outcome.success:
-            outcome = context.checkpoints.get(DETAILS).run(run_id=run)
+            outcome = context.checkpoints.get(f"{suite}_details").run(run_id=run)
     finally:
         context.data_sources.get(DATA_SOURCE).get_execution_engine().engine.dispose()
     identifier, validation = next(iter(outcome.run_results.items()))
     return Judgement(
-        results=tuple(_result(result) for result in validation.results),
+        results=tuple(_result(result, suite) for result in validation.results),
         data_docs=_page(context.get_docs_sites_urls(identifier), reports),
     )
 
@@ -58,7 +73,7 @@ def open_context(sqlalchemy_url: str, project_dir: Path, reports: Path) -> Any:
     )
 
 
-def _result(result: Any) -> ExpectationResult:
+def _result(result: Any, suite: str) -> ExpectationResult:
     """Our record of one GX result. Raises ConfigurationError where it could not be evaluated."""
     config = result.expectation_config
     column = config.kwargs.get("column")
@@ -66,7 +81,7 @@ def _result(result: Any) -> ExpectationResult:
     if failure:
         raise ConfigurationError(
             f"{config.type} of {column or 'the table'} cannot be evaluated: {failure}.",
-            f"Correct {CONTEXT_FOLDER}/expectations/{SUITE}.json; the file itself was not judged.",
+            f"Correct {CONTEXT_FOLDER}/expectations/{suite}.json; the data themselves were not judged.",
         )
     details = result.result or {}
     return ExpectationResult(

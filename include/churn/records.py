@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter
 
 ExtractState = Literal["received", "admitted", "refused"]
+RunMode = Literal["full", "changed", "shadow"]
 RunState = Literal["open", "scored", "checked", "published", "rejected", "superseded"]
 Severity = Literal["refuse", "quarantine", "warn"]
 
@@ -138,8 +139,8 @@ class Rule:
 
     name: str
     passed: bool
-    observed: float | str | None
-    required: float | str | None
+    observed: float | int | str | None
+    required: float | int | str | None
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class ScoringRun:
-    """One scoring of one snapshot with one model version, under the policy that was in force when it was opened."""
+    """One scoring of one snapshot with one model version, under the policy that was in force when it was opened.
+
+    `base_run_id` is the run whose scores mode `changed` takes over, `compared_run_id` the one that
+    `probability_change` is against. `percentile_cuts` are the 99 probabilities that divide the run into hundredths.
+    """
 
     scoring_run_id: int
     extract_id: int
@@ -161,10 +166,105 @@ class ScoringRun:
     model_version: int
     model_digest: str
     policy: dict[str, Any]
+    mode: RunMode
     state: RunState
+    base_run_id: int | None
+    compared_run_id: int | None
     customer_count: int | None
     scored_count: int | None
+    mean_probability: float | None
+    percentile_cuts: list[float] | None
+    explained_count: int | None
+    checks: dict[str, Any] | None
+    rejection: str | None
+    opened_by: str
+    opened_at: datetime
     published_at: datetime | None
+    closed_at: datetime | None
+    scores_dropped_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ScoringPart:
+    """A key range of a run: customers from `from_key` (None: the first) to just before `before_key` (None: the last).
+
+    `attempt` is the fencing token: only the attempt that claimed the part last can finish it.
+    `carried_count` of its rows were taken over unchanged from the base run.
+    """
+
+    scoring_run_id: int
+    part_number: int
+    from_key: str | None
+    before_key: str | None
+    attempt: int
+    engine: str | None = None
+    model_digest: str | None = None
+    row_count: int | None = None
+    carried_count: int | None = None
+    unknown_counts: dict[str, int] | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What a loaded run looks like: what the checks before publishing are about.
+
+    `customer_count` is the number of customers of the snapshot, `same_customers` whether the run holds exactly
+    those. `cuts` are the run's percentile cuts; probabilities are 0..1.
+    """
+
+    row_count: int
+    customer_count: int
+    same_customers: bool
+    lowest: float | None
+    highest: float | None
+    mean: float | None
+    cuts: tuple[float, ...]
+    model_digests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScoreBaseline:
+    """What the scores of a run are compared with: earlier published runs, or the model's own reference.
+
+    `of` says which in words; `widened` that it is of another model version, so that the bounds are wider.
+    """
+
+    of: str
+    mean: float
+    cuts: tuple[float, ...]
+    widened: bool
+
+
+@dataclass(frozen=True)
+class EngineDecision:
+    """Whether the compiled engine of a model may serve, and what it was compared on.
+
+    Rates are rows a second of one thread on the machine that compared.
+    """
+
+    model_digest: str
+    engine: str
+    engine_version: int
+    admitted: bool
+    reason: str
+    compared_count: int
+    largest_difference: float | None
+    rows_a_second: float | None
+    reference_rows_a_second: float | None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One entry of the ledger of what readers were shown, and why."""
+
+    publication_id: int
+    scoring_run_id: int
+    previous_run_id: int | None
+    action: Literal["publish", "force", "rollback"]
+    reason: str | None
+    published_by: str
+    published_at: datetime
 
 
 @dataclass(frozen=True)

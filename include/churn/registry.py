@@ -20,9 +20,9 @@ if TYPE_CHECKING:  # a service that only reads needs no pandas
     import pandas as pd
 
 MODEL_NAME = "churn"
-PRODUCTION_ALIAS = "production"
+PRODUCTION_ALIAS, STAGING_ALIAS = "production", "staging"
 STAGE_TAG, DIGEST_TAG = "stage", "digest"
-DEVELOPMENT, PRODUCTION, ARCHIVED = "development", "production", "archived"
+DEVELOPMENT, STAGING, PRODUCTION, ARCHIVED = "development", "staging", "production", "archived"
 
 T = TypeVar("T")
 
@@ -53,6 +53,24 @@ class Registry:
                 "Run retrain_model on a labelled snapshot, or promote a version.",
             )
         return _as_record(found)
+
+    def staging_version(self) -> ModelVersion | None:
+        """The version that carries the alias `staging`: the challenger that is not Production, if there is one."""
+        found = self._find(lambda: self._client.get_model_version_by_alias(MODEL_NAME, STAGING_ALIAS))
+        return None if found is None else _as_record(found)
+
+    def stage(self, number: int) -> None:
+        """Make a version the challenger: alias and tag `staging`. Repeating it changes nothing.
+
+        Raises ArtifactRejected where the registry does not have the version.
+        """
+        self._version(number)
+        previous = self.staging_version()
+        with asking(self.tracking_uri):
+            self._client.set_registered_model_alias(MODEL_NAME, STAGING_ALIAS, str(number))
+            self._client.set_model_version_tag(MODEL_NAME, str(number), STAGE_TAG, STAGING)
+            if previous is not None and previous.version != number and previous.stage == STAGING:
+                self._client.set_model_version_tag(MODEL_NAME, str(previous.version), STAGE_TAG, ARCHIVED)
 
     def version(self, number: int) -> ModelVersion:
         """One version by its number. Raises ArtifactRejected where the registry does not have it."""
@@ -129,11 +147,14 @@ class Registry:
         """
         self._version(number)
         previous = self._find(lambda: self._client.get_model_version_by_alias(MODEL_NAME, PRODUCTION_ALIAS))
+        challenger = self.staging_version()
         with asking(self.tracking_uri):
             self._client.set_registered_model_alias(MODEL_NAME, PRODUCTION_ALIAS, str(number))
             self._client.set_model_version_tag(MODEL_NAME, str(number), STAGE_TAG, PRODUCTION)
             if previous is not None and int(previous.version) != number:
                 self._client.set_model_version_tag(MODEL_NAME, str(previous.version), STAGE_TAG, ARCHIVED)
+            if challenger is not None and challenger.version == number:
+                self._client.delete_registered_model_alias(MODEL_NAME, STAGING_ALIAS)
 
     def _find(self, look_up: Callable[[], T]) -> T | None:
         """What a look-up finds, or None where the server answers that it is not there."""

@@ -37,13 +37,14 @@ class ChurnModel:
 
     def predict(self, customers: "pd.DataFrame") -> NDArray[np.float64]:
         """The probability of leaving, (n,) in 0..1; the same bits whatever the order or number of rows."""
-        return self._probabilities(self.encoder.encode(customers))
+        return self.probabilities(self.encoder.encode(customers))
 
     def predict_record(self, record: Mapping[str, Any]) -> float:
         """The probability of leaving of one customer: bitwise what `predict` gives for the same row."""
-        return float(self._probabilities(self.encoder.encode_record(record))[0])
+        return float(self.probabilities(self.encoder.encode_record(record))[0])
 
-    def _probabilities(self, matrix: Matrix) -> NDArray[np.float64]:
+    def probabilities(self, matrix: Matrix) -> NDArray[np.float64]:
+        """The probability of leaving, (n,), of rows that `encoder` has encoded to a (n, features) matrix."""
         if not len(matrix):  # the libraries refuse an empty matrix
             return np.empty(0)
         return _FORMATS[self.kind].probabilities(self.estimator, matrix)

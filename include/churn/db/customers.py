@@ -1,7 +1,5 @@
 """Reading customers as a model sees them: features of one extract, by the column contract."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -18,16 +16,14 @@ _FEATURE_LIST = sql.SQL(", ").join(
 _FEATURE_TYPES = {column.name: "float64" for column in FEATURES if column.is_number}
 
 
-def read_features(connection: Connection, extract_id: int, rows_a_chunk: int) -> Iterator[pd.DataFrame]:
-    """Stream the customers of one extract in key order.
+def read_all(connection: Connection, extract_id: int) -> pd.DataFrame:
+    """Read the customers of one extract in key order: customerID and the features, by their names in the extract."""
+    return _read_frame(connection, "read_features", {"extract_id": extract_id})
 
-    Yields frames of at most `rows_a_chunk` rows: customerID and the features under their names in the extract.
-    """
-    statement = sql.SQL(query("read_features")).format(columns=_FEATURE_LIST)
-    with connection.cursor(name="read_features", row_factory=tuple_row) as cursor:
-        cursor.execute(statement, {"extract_id": extract_id})
-        while rows := cursor.fetchmany(rows_a_chunk):
-            yield _frame(rows)
+
+def read_one(connection: Connection, extract_id: int, customer_id: str) -> pd.DataFrame:
+    """The same for one customer: a frame of one row, or of none where the extract does not hold them."""
+    return _read_frame(connection, "read_customer", {"extract_id": extract_id, "customer_id": customer_id})
 
 
 def read_labelled(connection: Connection, extract_id: int) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
@@ -58,6 +54,12 @@ def sample_with_scores(
     frame = _frame([row[:-1] for row in rows])
     frame["churn_probability"] = pd.Series([row[-1] for row in rows], dtype="float64")
     return frame
+
+
+def _read_frame(connection: Connection, name: str, parameters: dict[str, object]) -> pd.DataFrame:
+    statement = sql.SQL(query(name)).format(columns=_FEATURE_LIST)
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return _frame(cursor.execute(statement, parameters).fetchall())
 
 
 def _frame(rows: list[tuple[object, ...]]) -> pd.DataFrame:

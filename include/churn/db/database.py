@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import sqlalchemy
 from psycopg.rows import dict_row
 
-from churn.errors import AlreadyRunning, ConfigurationError, DatabaseUnavailable
+from churn.db.takeover import Connection, take_lock
+from churn.errors import AlreadyRunning, ConfigurationError, DatabaseFull, DatabaseUnavailable
 
-Connection = psycopg.Connection[dict[str, Any]]
+# A machine that died without a word is noticed within about a minute instead of hours.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class Database:
@@ -35,6 +37,12 @@ class Database:
         """The same address for SQLAlchemy with psycopg 3."""
         return "postgresql+psycopg" + self.url.removeprefix("postgresql")
 
+    def sqlalchemy_url_with(self, setting: str, value: str) -> str:
+        """The same, with a setting of the server for every connection made with it."""
+        url = sqlalchemy.make_url(self.sqlalchemy_url)
+        options = f"{url.query.get('options', '')} -c {setting}={value}".strip()
+        return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
     @property
     def address(self) -> str:
         """The address without its password, for messages."""
@@ -45,9 +53,10 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """A connection whose work is committed at the end of the block, or undone whole.
 
-        Rows come as dicts. Raises DatabaseUnavailable where no connection can be made.
+        Rows come as dicts. Raises DatabaseUnavailable where no connection can be made or it is lost, and
+        DatabaseFull where the server has no room.
         """
-        with self._connect() as connection:
+        with self._connect() as connection, self._told_plainly():
             yield connection
 
     @contextmanager
@@ -62,10 +71,44 @@ class Database:
                 raise AlreadyRunning(f"Another process holds the lock {name!r}.", "Wait until it has finished.")
             yield
 
+    @contextmanager
+    def exclusive(self, name: str, patience_seconds: float) -> Iterator[Connection]:
+        """A connection that alone works on `name`; each statement, or each of its transactions, commits by itself.
+
+        Waits for another holder as long as that one gets on. A holder whose server side has waited for its client
+        for `patience_seconds` without a byte is a zombie: its connection is ended, and with it its transaction and
+        its lock, so it can write nothing more when it wakes. Raises what `transaction` raises.
+        """
+        with self._connect(autocommit=True) as connection, self._told_plainly():
+            take_lock(connection, name, patience_seconds)
+            yield connection
+
+    @contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.errors.DiskFull as error:
+            raise DatabaseFull(
+                f"The database {self.address} has no room left: {str(error).strip()}.",
+                "Free or add space, then run this again; what was not finished is undone.",
+            ) from error
+        except psycopg.OperationalError as error:
+            if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P")):
+                raise
+            raise DatabaseUnavailable(
+                f"The connection to the database {self.address} was lost: {str(error).strip()}.",
+                "Run this again: what is finished is skipped, what was not is undone.",
+            ) from error
+
     def _connect(self, autocommit: bool = False) -> Connection:
         try:
             return psycopg.connect(
-                self.url, row_factory=dict_row, autocommit=autocommit, connect_timeout=10, application_name="churn"
+                self.url,
+                row_factory=dict_row,
+                autocommit=autocommit,
+                connect_timeout=10,
+                application_name="churn",
+                **_KEEPALIVES,
             )
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(

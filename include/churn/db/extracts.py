@@ -1,10 +1,11 @@
 """Extracts: landed files and what was decided about them."""
 
+from datetime import date
 from typing import Any
 
 from churn.columns import LABEL
 from churn.db.database import Connection, query
-from churn.errors import ChurnError, NoCustomers, NothingToTrainOn
+from churn.errors import ChurnError, NoCustomers, NotFound, NothingToTrainOn
 from churn.records import Extract, LandedFile
 
 _FIELDS = tuple(Extract.__dataclass_fields__)
@@ -23,6 +24,14 @@ def current(connection: Connection) -> Extract:
     extract = _read(connection, "get_current_extract", {})
     if extract is None:
         raise NoCustomers("No extract has been admitted yet.", "Land one and run `churn validate`.")
+    return extract
+
+
+def of_date(connection: Connection, day: date) -> Extract:
+    """The extract that counts for a day. Raises NotFound where none was admitted for it."""
+    extract = _read(connection, "get_extract_of_date", {"snapshot_date": day})
+    if extract is None:
+        raise NotFound(f"No extract of {day} was admitted.", "Land it and run `churn validate`, or name another day.")
     return extract
 
 

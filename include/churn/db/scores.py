@@ -1,74 +1,137 @@
-"""The scores of a run: loaded into a partition of their own, summarised for the checks, read for the report."""
+"""The scores and reasons of a run: loaded without a key, sealed as a partition, summarised, compared, dropped."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import psycopg
+import pyarrow as pa
+from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import sql
 
 from churn.db.database import Connection, query
-from churn.policy import Policy
+from churn.db.score_sources import in_part, unchanged_since
+from churn.db.scoring_parts import of_run
+from churn.records import ScoreSummary, ScoringPart, ScoringRun
+
+SCORES = pa.schema([("customer_id", pa.string()), ("churn_probability", pa.float64())])
+REASONS = pa.schema([("customer_id", pa.string()), ("reasons", pa.list_(pa.string()))])
 
 
 @dataclass(frozen=True)
-class ScoreSummary:
-    """What the checks before publishing look at.
+class StoredScore:
+    """One customer's row of a run, as readers see it."""
 
-    `missing_count` is the number of customers of the snapshot without a score; probabilities are 0..1.
-    """
-
-    row_count: int
-    missing_count: int
-    lowest: float | None
-    highest: float | None
-    mean: float | None
+    customer_id: str
+    churn_probability: float
+    decile: int
+    percentile_rank: int
+    risk_level: str
+    reasons: list[str] | None
 
 
-def load(
-    connection: Connection,
-    scoring_run_id: int,
-    parts: Iterable[tuple[list[str], npt.NDArray[np.float64]]],
-    policy: Policy,
-) -> int:
-    """Load the run's probabilities into a new partition, with decile and risk level; return the row count.
+@dataclass(frozen=True)
+class RunComparison:
+    """How the scores of one run differ from another's, customer by customer; rates are 0..1."""
 
-    `parts` yields (customer ids, probabilities). Nothing is visible to anyone before the caller commits.
-    """
-    # Deciles need every probability of the run, so the raw ones wait in a table of this transaction.
-    loaded = sql.Identifier("staging", f"scores_of_run_{int(scoring_run_id)}")
-    connection.execute(
-        sql.SQL('CREATE TABLE {} (customer_id text COLLATE "C", churn_probability double precision)').format(loaded)
+    customer_count: int
+    mean_difference: float
+    mean_absolute_difference: float
+    correlation: float | None
+    moved_decile_rate: float
+    changed_risk_level_rate: float
+
+
+def open_tables(connection: Connection, run: ScoringRun) -> None:
+    """Make the run's two tables, which nobody reads yet."""
+    connection.execute(query("open_score_tables"), {"scoring_run_id": run.scoring_run_id})
+
+
+def load(connection: Connection, run: ScoringRun, batches: Iterable[pa.RecordBatch]) -> int:
+    """Copy batches of SCORES into the run's table; return the row count."""
+    return _copy(connection, _table("scores", run), SCORES, batches)
+
+
+def load_reasons(connection: Connection, run: ScoringRun, batches: Iterable[pa.RecordBatch]) -> int:
+    """Copy batches of REASONS into the run's table of reasons; return the row count."""
+    return _copy(connection, _table("score_reasons", run), REASONS, batches)
+
+
+def carry_over(connection: Connection, run: ScoringRun, part: ScoringPart, base: ScoringRun) -> int:
+    """Take the scores of customers with the very same features over from the base run; return how many."""
+    statement = sql.SQL(query("carry_scores_over")).format(
+        scores=_table("scores", run), unchanged=unchanged_since(base), in_part=in_part(run, part)
     )
-    count = 0
-    with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(loaded)) as copy:
-        copy.set_types(["text", "float8"])
-        for customer_ids, probabilities in parts:
-            for row in zip(customer_ids, probabilities.tolist(), strict=True):
-                copy.write_row(row)
-            count += len(customer_ids)
-    connection.execute("SELECT churn.add_scores_partition(%s)", (scoring_run_id,))
+    return connection.execute(statement).rowcount
+
+
+def seal(connection: Connection, run: ScoringRun) -> None:
+    """Give the scores their key and percentile cuts, and take away every right to add to them."""
+    connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "scores"})
+    connection.execute(query("mark_run_scored"), {"scoring_run_id": run.scoring_run_id})
+
+
+def seal_reasons(connection: Connection, run: ScoringRun, explained_count: int) -> None:
+    """The same for the run's reasons."""
+    connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "score_reasons"})
     connection.execute(
-        sql.SQL(query("rank_scores")).format(loaded=loaded),
-        {
-            "scoring_run_id": scoring_run_id,
-            "high_risk_from": policy.high_risk_from,
-            "medium_risk_from": policy.medium_risk_from,
-        },
+        query("mark_run_explained"), {"scoring_run_id": run.scoring_run_id, "explained_count": explained_count}
     )
-    connection.execute(sql.SQL("DROP TABLE {}").format(loaded))
-    return count
 
 
-def summarise(connection: Connection, scoring_run_id: int, extract_id: int) -> ScoreSummary:
+def drop(connection: Connection, run: ScoringRun) -> bool:
+    """Drop the tables of a run that nobody needs; False where a reader was in the way, who is not kept waiting."""
+    try:
+        with connection.transaction():
+            connection.execute(query("drop_score_tables"), {"scoring_run_id": run.scoring_run_id})
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
+def summarise(connection: Connection, run: ScoringRun) -> ScoreSummary:
     """Read what the checks before publishing look at."""
     row = connection.execute(
-        query("summarise_scores"), {"scoring_run_id": scoring_run_id, "extract_id": extract_id}
+        query("summarise_run"), {"scoring_run_id": run.scoring_run_id, "extract_id": run.extract_id}
     ).fetchone()
-    return ScoreSummary(**(row or {}))
+    digests = {part.model_digest or "" for part in of_run(connection, run.scoring_run_id)}
+    return ScoreSummary(**(row or {}), cuts=tuple(run.percentile_cuts or ()), model_digests=tuple(sorted(digests)))
+
+
+def find(connection: Connection, run: ScoringRun, customer_id: str) -> StoredScore | None:
+    """One customer's score in a run, or None where the run did not score them or its scores are dropped."""
+    row = connection.execute(
+        query("get_score"), {"scoring_run_id": run.scoring_run_id, "customer_id": customer_id}
+    ).fetchone()
+    return StoredScore(**{name: row[name] for name in StoredScore.__dataclass_fields__}) if row else None
+
+
+def compare(connection: Connection, shadow: ScoringRun, shown: ScoringRun) -> RunComparison:
+    """Compare a shadow run with a published run, and keep the result for monitoring."""
+    named = {"scoring_run_id": shadow.scoring_run_id, "compared_run_id": shown.scoring_run_id}
+    row = connection.execute(query("compare_runs"), named).fetchone() or {}
+    if row["customer_count"]:
+        connection.execute(query("record_shadow_comparison"), row | named)
+    return RunComparison(**row)
 
 
 def top(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """The published customers with the highest probabilities: id, probability, decile, risk level."""
     return connection.execute(query("top_scores"), {"limit": limit}).fetchall()
+
+
+def _table(base: str, run: ScoringRun) -> sql.Identifier:
+    return sql.Identifier("churn", f"{base}_{int(run.scoring_run_id)}")
+
+
+def _copy(connection: Connection, table: sql.Identifier, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    encoder = ArrowToPostgresBinaryEncoder(schema)
+    columns = sql.SQL(", ").join(map(sql.Identifier, schema.names))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, columns)
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            copy.write(encoder.write_header())
+            for batch in batches:
+                copy.write(encoder.write_batch(batch))
+            copy.write(encoder.finish())
+        return cursor.rowcount  # as the server counted them

@@ -1,87 +1,124 @@
 """Scoring runs: one scoring of one snapshot with one model version, from open to published."""
 
+from collections.abc import Mapping
+from datetime import date
+
 from psycopg.types.json import Jsonb
 
 from churn.db.database import Connection, query
-from churn.errors import RunNotOpen
+from churn.errors import NotFound, RunNotOpen
 from churn.policy import Policy
-from churn.records import Extract, ModelVersion, RunState, ScoringRun
+from churn.records import Decision, Extract, ModelVersion, RunMode, RunState, ScoringRun, as_json
 
 _FIELDS = tuple(ScoringRun.__dataclass_fields__)
 
 
-def _run(row: dict[str, object] | None) -> ScoringRun | None:
-    return ScoringRun(**{name: row[name] for name in _FIELDS}) if row else None  # type: ignore[arg-type]
+def find_live(
+    connection: Connection, extract: Extract, model: ModelVersion, policy: Policy, mode: RunMode
+) -> ScoringRun | None:
+    """The run of this snapshot, model version and policy that is under way or published.
 
-
-def open_run(connection: Connection, extract: Extract, model: ModelVersion, policy: Policy) -> ScoringRun:
-    """Return the live run of this snapshot, model version and policy, or open one.
-
-    A run that was rejected or superseded is never taken up again. Two callers at once get the same run.
+    A run that was rejected or superseded is never taken up again.
     """
-    connection.execute("SELECT pg_advisory_xact_lock(hashtext('churn.open_run'))")
+    return _run(connection, "find_live_scoring_run", _identity(extract, model, policy, mode))
+
+
+def open_run(
+    connection: Connection,
+    extract: Extract,
+    model: ModelVersion,
+    policy: Policy,
+    mode: RunMode,
+    base: ScoringRun | None,
+) -> ScoringRun:
+    """Record a new run; `base` is the run that mode `changed` starts from."""
+    parameters = _identity(extract, model, policy, mode) | {"base_run_id": base.scoring_run_id if base else None}
+    return _one(_run(connection, "open_scoring_run", parameters))
+
+
+def base_for(connection: Connection, extract: Extract, model: ModelVersion) -> ScoringRun | None:
+    """The newest published run of another snapshot by the very same model, if its scores are still there."""
     parameters = {
         "extract_id": extract.extract_id,
-        "snapshot_date": extract.snapshot_date,
         "model_version": model.version,
         "model_digest": model.digest,
-        "policy": Jsonb(policy.model_dump(mode="json")),
     }
-    found = _run(connection.execute(query("find_live_scoring_run"), parameters).fetchone())
-    return found or _one(_run(connection.execute(query("open_scoring_run"), parameters).fetchone()))
+    return _run(connection, "get_base_run", parameters)
 
 
-def get(connection: Connection, scoring_run_id: int, for_update: bool = False) -> ScoringRun:
-    """Read one run; `for_update` makes any other step of the same run wait for this transaction.
-
-    Raises RunNotOpen where there is no such run.
-    """
-    statement = query("get_scoring_run") + (" FOR UPDATE" if for_update else "")
-    run = _run(connection.execute(statement, {"scoring_run_id": scoring_run_id}).fetchone())
+def get(connection: Connection, scoring_run_id: int) -> ScoringRun:
+    """Read one run. Raises NotFound where there is no such run."""
+    run = _run(connection, "get_scoring_run", {"scoring_run_id": scoring_run_id})
     if run is None:
-        raise RunNotOpen(f"There is no scoring run {scoring_run_id}.", "List them with `churn score history`.")
+        raise NotFound(f"There is no scoring run {scoring_run_id}.", "List them with `churn score history`.")
     return run
 
 
 def published(connection: Connection) -> ScoringRun | None:
     """The run that readers see now, or None before the first night."""
-    return _run(connection.execute(query("get_published_run")).fetchone())
+    return _run(connection, "get_published_run", {})
+
+
+def of_date(connection: Connection, day: date) -> ScoringRun:
+    """The published run of a date; where none is any more, the one published last.
+
+    Raises NotFound where nothing was ever published for that date.
+    """
+    run = _run(connection, "get_run_of_date", {"snapshot_date": day})
+    if run is None:
+        raise NotFound(f"No scores were published for {day}.", "List the dates with `churn score history`.")
+    return run
 
 
 def history(connection: Connection, limit: int) -> list[ScoringRun]:
     """The latest runs, newest first."""
-    rows = connection.execute(query("list_scoring_runs"), {"limit": limit}).fetchall()
-    return [_one(_run(row)) for row in rows]
+    return _runs(connection, "list_scoring_runs", {"limit": limit})
+
+
+def baseline(connection: Connection, run: ScoringRun, limit: int) -> list[ScoringRun]:
+    """The published runs of the dates before the run's, newest first."""
+    return _runs(connection, "list_baseline_runs", {"snapshot_date": run.snapshot_date, "limit": limit})
 
 
 def due_for_settling(connection: Connection, horizon_days: int) -> list[ScoringRun]:
-    """Published or superseded runs whose horizon has passed and that are not settled yet."""
-    rows = connection.execute(query("list_runs_due"), {"horizon_days": horizon_days}).fetchall()
-    return [_one(_run(row)) for row in rows]
+    """Runs that were published, whose horizon has passed and that are not settled yet."""
+    return _runs(connection, "list_runs_due", {"horizon_days": horizon_days})
 
 
-def mark_scored(connection: Connection, scoring_run_id: int, customer_count: int) -> None:
-    """Record that the run's scores are loaded."""
-    connection.execute(query("mark_run_scored"), {"scoring_run_id": scoring_run_id, "customer_count": customer_count})
+def droppable(connection: Connection, policy: Policy) -> list[ScoringRun]:
+    """Runs whose scores nobody needs any more by policy."""
+    parameters = {
+        "scores_kept_days": policy.scores_kept_days,
+        "unpublished_kept_days": policy.unpublished_kept_days,
+    }
+    return _runs(connection, "list_droppable_runs", parameters)
 
 
-def mark_checked(connection: Connection, scoring_run_id: int) -> None:
-    """Record that the run passed its checks."""
-    connection.execute(query("mark_run_checked"), {"scoring_run_id": scoring_run_id})
+def is_overtaken(connection: Connection, run: ScoringRun) -> bool:
+    """Whether a newer run of the same date was published."""
+    row = connection.execute(query("is_overtaken"), {"scoring_run_id": run.scoring_run_id}).fetchone()
+    return bool(row and row["overtaken"])
 
 
-def mark_rejected(connection: Connection, scoring_run_id: int, reason: str) -> None:
-    """Record that the run failed its checks, and why."""
-    connection.execute(query("mark_run_rejected"), {"scoring_run_id": scoring_run_id, "reason": reason})
+def mark_checked(connection: Connection, run: ScoringRun, decision: Decision) -> None:
+    """Record that the run passed its checks, with every rule."""
+    parameters = {"scoring_run_id": run.scoring_run_id, "checks": Jsonb(as_json(decision))}
+    connection.execute(query("mark_run_checked"), parameters)
 
 
-def publish(connection: Connection, scoring_run_id: int) -> None:
-    """Make the run the published one of its date, and what readers see unless a later date is published.
+def mark_rejected(connection: Connection, run: ScoringRun, decision: Decision) -> None:
+    """Record that the run failed its checks, why, and every rule."""
+    parameters = {
+        "scoring_run_id": run.scoring_run_id,
+        "reason": decision.reason,
+        "checks": Jsonb(as_json(decision)),
+    }
+    connection.execute(query("mark_run_rejected"), parameters)
 
-    Writes three rows; the caller's COMMIT is the moment at which every reader changes over.
-    """
-    for statement in ("supersede_published_run", "mark_run_published", "point_readers_at_run"):
-        connection.execute(query(statement), {"scoring_run_id": scoring_run_id})
+
+def mark_superseded(connection: Connection, run: ScoringRun) -> None:
+    """Record that a newer run has taken the run's place."""
+    connection.execute(query("supersede_run"), {"scoring_run_id": run.scoring_run_id})
 
 
 def require_state(run: ScoringRun, *allowed: RunState) -> None:
@@ -91,6 +128,29 @@ def require_state(run: ScoringRun, *allowed: RunState) -> None:
             f"Scoring run {run.scoring_run_id} is {run.state}, this step needs {' or '.join(allowed)}.",
             "Run `churn score run` to open and finish a new one.",
         )
+
+
+def _identity(extract: Extract, model: ModelVersion, policy: Policy, mode: RunMode) -> dict[str, object]:
+    return {
+        "extract_id": extract.extract_id,
+        "model_version": model.version,
+        "model_digest": model.digest,
+        "policy": Jsonb(policy.model_dump(mode="json")),
+        "mode": mode,
+    }
+
+
+def _run(connection: Connection, name: str, parameters: Mapping[str, object]) -> ScoringRun | None:
+    row = connection.execute(query(name), parameters).fetchone()
+    return _record(row) if row else None
+
+
+def _runs(connection: Connection, name: str, parameters: Mapping[str, object]) -> list[ScoringRun]:
+    return [_record(row) for row in connection.execute(query(name), parameters).fetchall()]
+
+
+def _record(row: dict[str, object]) -> ScoringRun:
+    return ScoringRun(**{name: row[name] for name in _FIELDS})  # type: ignore[arg-type]
 
 
 def _one(run: ScoringRun | None) -> ScoringRun:

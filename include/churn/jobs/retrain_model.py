@@ -18,6 +18,7 @@ from churn.core.training import TrainingData
 from churn.db import customers, extracts, promotions, retraining_requests
 from churn.db.migrations import require_current_schema
 from churn.errors import NoProductionModel, NothingToTrainOn
+from churn.jobs.choose_engine import admit_engine
 from churn.jobs.record_training import (
     code_version,
     record_candidate,
@@ -157,6 +158,9 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
         _record(services, plan, trained, challenger, evaluation, incumbent, decision)
         if decision.approved:
             services.registry.promote(challenger.version)
+            admit_engine(services, challenger.version, challenger.digest, loaded)
+        else:
+            services.registry.stage(challenger.version)
     return Retraining(winner, tuple(trained), challenger.version, decision, evaluation, plan.mlflow_run_id)
 
 

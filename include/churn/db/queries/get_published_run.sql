@@ -1,3 +1,3 @@
-SELECT scoring_run_id, extract_id, snapshot_date, model_version, model_digest, policy, state, customer_count, scored_count, published_at
-FROM churn.scoring_runs
+SELECT runs.*
+FROM churn.scoring_runs AS runs
 JOIN churn.current_scoring_run USING (scoring_run_id)

@@ -1,11 +1,10 @@
 -- A run is due once an extract with outcomes was admitted for a day at or after the end of its horizon.
-SELECT runs.scoring_run_id, runs.extract_id, runs.snapshot_date, runs.model_version, runs.model_digest, runs.policy,
-       runs.state,
-       runs.customer_count, runs.scored_count, runs.published_at
+SELECT runs.*
 FROM churn.scoring_runs AS runs
 LEFT JOIN monitoring.realised_performance AS settled
     ON settled.scoring_run_id = runs.scoring_run_id AND settled.horizon_days = %(horizon_days)s
 WHERE runs.published_at IS NOT NULL
+  AND runs.scores_dropped_at IS NULL
   AND settled.scoring_run_id IS NULL
   AND EXISTS (
       SELECT FROM churn.snapshots

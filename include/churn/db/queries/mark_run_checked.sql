@@ -1,1 +1,3 @@
-UPDATE churn.scoring_runs SET state = 'checked', checked_at = now() WHERE scoring_run_id = %(scoring_run_id)s
+UPDATE churn.scoring_runs
+SET state = 'checked', checked_at = now(), checks = %(checks)s
+WHERE scoring_run_id = %(scoring_run_id)s

@@ -1,2 +1,3 @@
-UPDATE churn.scoring_runs SET state = 'rejected', rejection = %(reason)s, closed_at = now()
+UPDATE churn.scoring_runs
+SET state = 'rejected', rejection = %(reason)s, checks = %(checks)s, closed_at = now()
 WHERE scoring_run_id = %(scoring_run_id)s

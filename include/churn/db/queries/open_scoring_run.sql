@@ -1,3 +1,7 @@
-INSERT INTO churn.scoring_runs (extract_id, snapshot_date, model_version, model_digest, policy)
-VALUES (%(extract_id)s, %(snapshot_date)s, %(model_version)s, %(model_digest)s, %(policy)s)
-RETURNING scoring_run_id, extract_id, snapshot_date, model_version, model_digest, policy, state, customer_count, scored_count, published_at
+INSERT INTO churn.scoring_runs
+    (extract_id, snapshot_date, model_version, model_digest, policy, mode, base_run_id, customer_count)
+SELECT extract_id, snapshot_date, %(model_version)s, %(model_digest)s, %(policy)s, %(mode)s, %(base_run_id)s,
+       admitted_count
+FROM churn.extracts
+WHERE extract_id = %(extract_id)s
+RETURNING *

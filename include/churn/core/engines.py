@@ -1,0 +1,131 @@
+"""Two ways to ask one model: its own library, and the same trees compiled; and the proof that they agree."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.core.coded_forest import grid_of, small_splits_of, truth_tables, walk_splits_of
+from churn.core.features import Matrix
+from churn.core.forest import CannotCompile, Forest, forest_of
+from churn.core.model import ChurnModel
+
+__all__ = ["CannotCompile", "Engine", "Parity", "compare", "compile_forest", "compiled_engine", "reference_engine"]
+
+LARGEST_TABLE = 8  # splits of a tree: its truth table has up to 256 entries
+
+Predict = Callable[[Matrix], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to score an encoded matrix.
+
+    `probabilities` takes a (n, features) float64 matrix and gives the (n,) float64 probabilities of leaving. It
+    may be called from several threads at once: nothing is shared but the model.
+    """
+
+    name: str
+    probabilities: Predict
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two engines agree over `row_count` rows; two NaN are equal.
+
+    `largest_difference` is of probabilities, and NaN where only one of two is.
+    """
+
+    row_count: int
+    equal_count: int
+    largest_difference: float
+
+    @property
+    def is_bitwise(self) -> bool:
+        """Whether every answer has the same bits; a comparison over no rows proves nothing."""
+        return 0 < self.row_count == self.equal_count
+
+
+def reference_engine(model: ChurnModel) -> Engine:
+    """The model's own library: what every other engine is held against."""
+    return Engine(model.kind, model.probabilities)
+
+
+def compiled_engine(model: ChurnModel) -> Engine:
+    """The model's trees compiled by numba: "numba tables" where every tree is small, else "numba walk".
+
+    Built to give the library's own bits; `compare` proves it on rows. Lets go of the GIL while it works.
+    The first engine on a machine compiles for some seconds, later ones read numba's cache. Raises CannotCompile
+    for a model without trees or of a form that is not covered, and `probabilities` ValueError where a matrix has
+    not the model's features.
+    """
+    return compile_forest(forest_of(model))
+
+
+def compile_forest(forest: Forest) -> Engine:
+    """The engine of a forest that has been read already."""
+    if forest.largest_split_count <= LARGEST_TABLE:
+        return Engine("numba tables", _checked(_tables(forest), forest.feature_count))
+    return Engine("numba walk", _checked(_walk(forest), forest.feature_count))
+
+
+def compare(reference: Engine, compiled: Engine, matrix: Matrix) -> Parity:
+    """Ask both engines for the same rows."""
+    expected, answered = reference.probabilities(matrix), compiled.probabilities(matrix)
+    equal = (expected == answered) | (np.isnan(expected) & np.isnan(answered))
+    difference = float(np.abs(expected - answered)[~equal].max(initial=0.0))
+    return Parity(len(matrix), int(equal.sum()), difference)
+
+
+def _tables(forest: Forest) -> Predict:
+    from churn.core import forest_kernels as kernels
+
+    grid, places = grid_of(forest)
+    splits = small_splits_of(forest, places)
+    tables = _leaf_values(forest)[truth_tables(forest)]
+    base = tables.dtype.type(forest.base)
+    link = _link(forest)
+    return lambda matrix: link(kernels.sum_by_tables(matrix, grid, splits, tables, base))
+
+
+def _walk(forest: Forest) -> Predict:
+    from churn.core import forest_kernels as kernels
+
+    grid, places = grid_of(forest)
+    splits, left = walk_splits_of(forest, places)
+    values = _leaf_values(forest)
+    base = values.dtype.type(forest.base)
+    link = _link(forest)
+    return lambda matrix: link(kernels.sum_by_walking(matrix, grid, splits, left, values, base))
+
+
+def _leaf_values(forest: Forest) -> NDArray[Any]:
+    return forest.value.astype(np.float32) if forest.link == "float32 sigmoid" else forest.value
+
+
+def _link(forest: Forest) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    from churn.core import forest_kernels as kernels
+
+    if forest.link == "mean":
+        return lambda sums: sums / forest.scale
+    if forest.link == "float32 sigmoid":
+        return kernels.sigmoid_single
+    return lambda sums: kernels.sigmoid(sums, forest.scale)
+
+
+def _checked(predict: Predict, feature_count: int) -> Predict:
+    """Danger: the kernels trust their indices, so a matrix of another shape would read foreign memory."""
+
+    def checked(matrix: Matrix) -> NDArray[np.float64]:
+        return predict(as_kernel_input(matrix, feature_count))
+
+    return checked
+
+
+def as_kernel_input(matrix: Matrix, feature_count: int) -> Matrix:
+    """The matrix as C-ordered float64. Raises ValueError where it has not `feature_count` columns."""
+    if matrix.ndim != 2 or matrix.shape[1] != feature_count:
+        raise ValueError(f"the matrix has shape {matrix.shape}, the model has {feature_count} features")
+    return np.ascontiguousarray(matrix, np.float64)

@@ -1,0 +1,153 @@
+"""Customers as a model sees them, streamed at the speed of COPY: bounded blocks, categories packed by the server."""
+
+import asyncio
+import io
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import asyncpg
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from psycopg import sql
+
+from churn.columns import BY_NAME, FEATURE_NAMES
+from churn.core.feature_packing import FeaturePacking, PackedCategory
+from churn.core.features import FeatureEncoder, Matrix
+from churn.core.prefetch import prefetched
+from churn.db.database import Database, query
+from churn.errors import DatabaseUnavailable
+
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+BLOCK_BYTES = 2 << 20  # of CSV: about 55,000 customers
+_CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class CustomerBlock:
+    """Some customers: their keys, and their features (n, features) as the encoder gives them."""
+
+    customer_ids: pa.Array
+    matrix: Matrix
+
+    def __len__(self) -> int:
+        return len(self.customer_ids)
+
+
+def read_blocks(
+    database: Database, encoder: FeatureEncoder, source: sql.Composable
+) -> Generator[CustomerBlock, None, None]:
+    """Stream customers, encoded as the model asks. Memory is bounded by a few blocks, whatever the number of rows.
+
+    `source` is what follows FROM in a statement over churn.customer_history AS history.
+    Raises DatabaseUnavailable where the connection cannot be made or is lost.
+    """
+    packing = FeaturePacking.of(encoder, frozenset(FEATURE_NAMES))
+    statement = select_features(packing, source).as_string()
+    for block in prefetched(_csv_blocks(database, statement)):
+        yield _decoded(packing, block)
+
+
+def select_features(packing: FeaturePacking, source: sql.Composable) -> sql.Composed:
+    """The statement that reads customers in the given layout: key, packed words, numbers."""
+    words = [
+        sql.SQL(" + ").join(_coded(packed) for packed in packing.categories if packed.word == number)
+        for number in range(packing.word_count)
+    ]
+    numbers = [_history_column(column.name) for _, column in packing.numbers]
+    columns = sql.SQL(", ").join([sql.SQL("history.customer_id"), *words, *numbers])
+    return sql.SQL(query("stream_features")).format(columns=columns, source=source)
+
+
+def _coded(packed: PackedCategory) -> sql.Composed:
+    """A category as its code, in its place in the word."""
+    cases = [
+        sql.SQL("WHEN {} THEN {}").format(sql.Literal(category), _shifted(code, packed))
+        for code, category in enumerate(packed.column.categories or ())
+    ]
+    return sql.SQL("CASE {} {} ELSE {} END").format(
+        _history_column(packed.column.name), sql.SQL(" ").join(cases), _shifted(packed.unknown_code, packed)
+    )
+
+
+def _shifted(code: int, packed: PackedCategory) -> sql.Composable:
+    return sql.SQL("{}::bigint").format(sql.Literal(code << packed.shift))
+
+
+def _history_column(name: str) -> sql.Composed:
+    return sql.SQL("history.{}").format(sql.Identifier(BY_NAME[name].sql_name))
+
+
+def _decoded(packing: FeaturePacking, csv: bytes) -> CustomerBlock:
+    names = ["key", *(f"word {i}" for i in range(packing.word_count)), *(column.name for _, column in packing.numbers)]
+    types = [pa.string()] + [pa.int64()] * packing.word_count + [pa.float64()] * len(packing.numbers)
+    table = pa.csv.read_csv(
+        io.BytesIO(csv),
+        pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(csv) + 1),
+        convert_options=pa.csv.ConvertOptions(column_types=dict(zip(names, types, strict=True)), null_values=[""]),
+    ).combine_chunks()
+    columns = [column.combine_chunks() for column in table.columns[1:]]
+    words = [np.asarray(column) for column in columns[: packing.word_count]]
+    numbers = [column.to_numpy(zero_copy_only=False) for column in columns[packing.word_count :]]
+    return CustomerBlock(table.column(0).combine_chunks(), packing.unpack(words, numbers, table.num_rows))
+
+
+def _csv_blocks(database: Database, statement: str) -> Generator[bytes, None, None]:
+    """The rows of a statement as blocks of whole CSV lines. No admitted value holds a line break."""
+    with asyncio.Runner() as runner:
+        copy = _Copy(database, statement)
+        try:
+            runner.run(copy.start())
+            while block := runner.run(copy.next_block()):
+                yield block
+        except (OSError, *_LOST) as error:
+            raise DatabaseUnavailable(
+                f"Reading from the database {database.address} failed: {error}.",
+                "Run this again: what is finished is skipped.",
+            ) from error
+        finally:
+            runner.run(copy.stop())
+
+
+class _Copy:
+    """One COPY TO STDOUT. asyncpg hands it over in large pieces where psycopg makes an object of every row."""
+
+    def __init__(self, database: Database, statement: str) -> None:
+        self._database, self._statement = database, statement
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=64)
+        self._rest = b""
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._read())
+
+    async def next_block(self) -> bytes:
+        """At least BLOCK_BYTES of whole lines, or what is left, or nothing."""
+        pieces, size = [self._rest], len(self._rest)
+        while size < BLOCK_BYTES and (piece := await self._pieces.get()) is not None:
+            pieces.append(piece)
+            size += len(piece)
+        if size < BLOCK_BYTES:
+            self._rest = b""
+            self._pieces.put_nowait(None)  # whoever asks once more finds the end again
+            await self._task  # type: ignore[misc]  # raises what the reading raised
+            return b"".join(pieces)
+        block, newline, self._rest = b"".join(pieces).rpartition(b"\n")
+        return block + newline
+
+    async def stop(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _read(self) -> None:
+        try:
+            connection = await asyncpg.connect(self._database.url, timeout=_CONNECT_SECONDS)
+            try:
+                await connection.copy_from_query(self._statement, output=self._pieces.put, format="csv")
+            finally:
+                connection.terminate()
+        finally:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                await self._pieces.put(None)

@@ -1,0 +1,1 @@
+SELECT churn.seal_score_table(%(scoring_run_id)s, %(base)s)

@@ -1,0 +1,107 @@
+"""What must be shown, line by line, and whether this run shows it."""
+
+import math
+from dataclasses import dataclass
+
+from tests.benchmarks.limits import stage_limit
+from tests.benchmarks.results import Results
+
+MIDDLE, LARGE = 1_000_000, 10_000_000
+STREAMING_RATIO, PROCESS_RATIO = 20.0, 7.0
+LARGE_SECONDS, LIMIT_RATIO = 40.0, 1.5
+MEMORY_RATIO, MEMORY_MB = 1.1, 450.0
+SLOPE = 1.05
+AIRFLOW_SECONDS = 25.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """One required line; `passed` is None where this run did not measure it."""
+
+    required: str
+    observed: str
+    passed: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL or a dash."""
+        return {True: "PASS", False: "FAIL", None: "-"}[self.passed]
+
+
+def targets(results: Results) -> list[Target]:
+    """Every required line."""
+    return [
+        _ratio(results),
+        _process_ratio(results),
+        _large_night(results),
+        _memory_growth(results),
+        _memory(results),
+        _slope(results),
+        _airflow(results),
+    ]
+
+
+def _ratio(results: Results) -> Target:
+    required = f"at {MIDDLE:,} rows at least {STREAMING_RATIO:.0f} x the chunked script, without start-up on both sides"
+    return _at_least(
+        required, _quotient(results.seconds(MIDDLE, "chunks"), results.seconds(MIDDLE, "ours")), STREAMING_RATIO
+    )
+
+
+def _process_ratio(results: Results) -> Target:
+    required = f"at {MIDDLE:,} rows at least {PROCESS_RATIO:.0f} x the chunked script, with start-up on both sides"
+    ratio = _quotient(results.process_seconds(MIDDLE, "chunks"), results.process_seconds(MIDDLE, "cli"))
+    return _at_least(required, ratio, PROCESS_RATIO)
+
+
+def _large_night(results: Results) -> Target:
+    required = (
+        f"{LARGE:,} rows, start-up included, in less than {LARGE_SECONDS:.0f} s or within {LIMIT_RATIO} x the limit"
+    )
+    seconds, limit = results.process_seconds(LARGE, "cli"), stage_limit(results.stages(LARGE))
+    if seconds is None:
+        return Target(required, "not measured", None)
+    told = f"{seconds:.1f} s" + (f", {seconds / limit.seconds:.2f} x the limit" if limit else "")
+    within = limit is not None and seconds <= LIMIT_RATIO * limit.seconds
+    return Target(required, told, seconds < LARGE_SECONDS or within)
+
+
+def _memory_growth(results: Results) -> Target:
+    growth = _quotient(results.peak_mb(LARGE, "ours"), results.peak_mb(MIDDLE, "ours"))
+    return _at_most(f"memory at {LARGE:,} rows at most {MEMORY_RATIO} x that at {MIDDLE:,}", growth, MEMORY_RATIO, "x")
+
+
+def _memory(results: Results) -> Target:
+    return _at_most(
+        f"memory at {LARGE:,} rows below {MEMORY_MB:.0f} MB a worker", results.peak_mb(LARGE, "ours"), MEMORY_MB, "MB"
+    )
+
+
+def _slope(results: Results) -> Target:
+    growth = _quotient(results.seconds(LARGE, "ours"), results.seconds(MIDDLE, "ours"))
+    slope = None if growth is None else math.log(growth) / math.log(LARGE / MIDDLE)
+    return _at_most(f"log-log slope from {MIDDLE:,} to {LARGE:,} rows at most {SLOPE}", slope, SLOPE, "")
+
+
+def _airflow(results: Results) -> Target:
+    through, bare = results.seconds(MIDDLE, "airflow"), results.seconds(MIDDLE, "ours")
+    added = None if through is None or bare is None else through - bare
+    required = f"score_customers through Airflow at {MIDDLE:,} rows within {AIRFLOW_SECONDS:.0f} s of the bare job"
+    return _at_most(required, added, AIRFLOW_SECONDS, "s")
+
+
+def _quotient(dividend: float | None, divisor: float | None) -> float | None:
+    return None if dividend is None or not divisor else dividend / divisor
+
+
+def _at_least(required: str, observed: float | None, least: float) -> Target:
+    if observed is None:
+        return Target(required, "not measured", None)
+    return Target(required, f"{observed:.1f} x", observed >= least)
+
+
+def _at_most(required: str, observed: float | None, most: float, unit: str) -> Target:
+    if observed is None:
+        return Target(required, "not measured", None)
+    digits = 0 if unit == "MB" else 2
+    return Target(required, f"{observed:.{digits}f} {unit}".strip(), observed <= most)
