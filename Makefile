@@ -8,7 +8,7 @@ export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo down status lock lint format test test-lint test-unit test-integration test-dags test-api test-e2e screenshots clean
+.PHONY: help install demo down status lock lint format test test-lint test-unit test-integration test-dags test-api test-faults test-e2e bench screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -71,10 +71,16 @@ test-dags: .venv/installed-dev .venv-moto/installed ## the DAGs and the plugin
 test-api: .venv/installed-dev ## the API, in process and under gunicorn
 	$(BIN)/pytest -q tests/api
 
+test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, on real PostgreSQL
+	$(BIN)/pytest -q tests/faults
+
 test-e2e: .venv/installed-dev ## the whole platform, driven over REST
 	$(BIN)/pytest -q tests/e2e
 
-test: lint test-unit test-integration test-dags test-api test-e2e ## everything, fast parts first
+test: lint test-unit test-integration test-dags test-api test-faults test-e2e ## everything, fast parts first
+
+bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 screenshots: .venv/installed-dev ## take the README's pictures from the running platform
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from churn.errors import ConfigurationError
-from churn.records import ExpectationResult, Extract, Judgement, ScoringRun, Severity
+from churn.records import ExpectationResult, Extract, Judgement, Severity
 
 CONTEXT_FOLDER = "great_expectations"
 EXTRACT_SUITE, RUN_SUITE = "customers_extract", "scoring_run"
@@ -23,16 +23,19 @@ def judge_extract(sqlalchemy_url: str, project_dir: Path, reports: Path, extract
     return _judge(context, EXTRACT_SUITE, f"extract-{extract.extract_id}", reports)
 
 
-def judge_run(sqlalchemy_url: str, project_dir: Path, reports: Path, run: ScoringRun) -> Judgement:
-    """Run the suite of a sealed scoring run; `sqlalchemy_url` carries the setting that names the run.
+def judge_run(context: Any, scoring_run_id: int, customer_count: int, reports: Path) -> Judgement:
+    """Run the suite of a sealed scoring run in a context whose connections name that run (churn.checked_scores).
 
-    Raises ConfigurationError where an expectation cannot be evaluated: that says nothing about the run.
+    `customer_count` is the number of customers of its snapshot. Raises ConfigurationError where an expectation
+    cannot be evaluated: that says nothing about the run.
     """
-    context = open_context(sqlalchemy_url, project_dir, reports)
-    return _judge(context, RUN_SUITE, f"scoring-run-{run.scoring_run_id}", reports)
+    name = f"scoring-run-{scoring_run_id}"
+    return _judge(context, RUN_SUITE, name, reports, {"customer_count": customer_count})
 
 
-def _judge(context: Any, suite: str, run_name: str, reports: Path) -> Judgement:
+def _judge(
+    context: Any, suite: str, run_name: str, reports: Path, parameters: dict[str, Any] | None = None
+) -> Judgement:
     """Evaluate a suite and build its page.
 
     The first pass asks for booleans only, which bundles its counts into few scans; only where something
@@ -43,9 +46,9 @@ def _judge(context: Any, suite: str, run_name: str, reports: Path) -> Judgement:
 
     run = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
     try:
-        outcome = context.checkpoints.get(suite).run(run_id=run)
+        outcome = context.checkpoints.get(suite).run(run_id=run, expectation_parameters=parameters)
         if not outcome.success:
-            outcome = context.checkpoints.get(f"{suite}_details").run(run_id=run)
+            outcome = context.checkpoints.get(f"{suite}_details").run(run_id=run, expectation_parameters=parameters)
     finally:
         context.data_sources.get(DATA_SOURCE).get_execution_engine().engine.dispose()
     identifier, validation = next(iter(outcome.run_results.items()))

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from churn.core.forest import Forest
 
 ZERO_BOUND = float(np.float32(1e-35))  # LightGBM's kZeroThreshold
+# Times a power of two, the highest bits of such a number are another index for each power: the position of a bit
+# without counting zeros (Leiserson, Prokop and Randall, 1998).
+DE_BRUIJN = {32: 0x077CB531, 64: 0x03F79D71B4CB0A89}
 
 
 class Grid(NamedTuple):
@@ -41,6 +44,20 @@ class Splits(NamedTuple):
     feature: NDArray[np.int64]
     bound: NDArray[Any]
     shift: NDArray[Any]
+
+
+class BitVectors(NamedTuple):
+    """Trees of up to 64 leaves, each leaf a bit, from left to right (QuickScorer).
+
+    Where a row goes right at a split, `keep` (splits,) strikes out the leaves to the left of it; the lowest bit
+    that is left is the row's leaf. `nodes` (trees, 32 or 64) are the leaves' node positions in the order of
+    bit * multiplier >> shift.
+    """
+
+    keep: NDArray[Any]
+    nodes: NDArray[np.int64]
+    multiplier: np.unsignedinteger
+    shift: np.unsignedinteger
 
 
 class Paths(NamedTuple):
@@ -98,6 +115,29 @@ def truth_tables(forest: Forest) -> NDArray[np.int64]:
         is_split = forest.left[nodes] >= 0
         nodes = np.where(is_split, forest.left[nodes] + (patterns >> bits[nodes] & 1), nodes)
     return nodes
+
+
+def bit_vectors_of(forest: Forest) -> BitVectors:
+    """Number the leaves of each tree as bits. The forest has at most 63 splits in a tree."""
+    width = 32 if forest.largest_split_count < 32 else 64
+    multiplier, shift, everything = DE_BRUIJN[width], width - width.bit_length() + 1, (1 << width) - 1
+    keep = [everything] * len(forest.left)
+    nodes = np.zeros((forest.tree_count, width), np.int64)
+
+    def number(tree: int, node: int, first: int) -> int:
+        """Number the leaves under a node from `first` on; returns the number after the last one."""
+        left = int(forest.left[node])
+        if left < 0:
+            nodes[tree, ((1 << first) * multiplier & everything) >> shift] = node
+            return first + 1
+        middle = number(tree, left, first)
+        keep[node] = everything & ~((1 << middle) - (1 << first))
+        return number(tree, left + 1, middle)
+
+    for tree, root in enumerate(forest.starts[:-1].tolist()):
+        number(tree, root, 0)
+    integer = np.uint32 if width == 32 else np.uint64
+    return BitVectors(np.array(keep, integer)[forest.left >= 0], nodes, integer(multiplier), integer(shift))
 
 
 def walk_splits_of(forest: Forest, places: NDArray[np.int64]) -> tuple[Splits, NDArray[np.uint32]]:

@@ -29,8 +29,8 @@ class Explainer:
 
     `contributions` takes an encoded (n, features) matrix and gives (n, features) float64 in the model's raw scale,
     positive towards leaving; a row gets the same bits whatever rows are around it. A row's contributions add up
-    to its raw score less `expected`, the raw score of a customer of whom nothing is known. `is_fast`: hundreds of
-    thousands of rows a second, so that everyone can be explained; else explain only whom someone will contact.
+    to its raw score less `expected`, the mean raw score over the training rows (trees) or the background (logistic).
+    `is_fast`: a million rows take seconds, so everyone can be explained; else explain only whom someone contacts.
     Raises ValueError where a matrix has not the model's features. Safe to call from several threads.
     """
 

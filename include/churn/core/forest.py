@@ -13,7 +13,8 @@ from churn.core.model import ChurnModel
 
 Link = Literal["sigmoid", "float32 sigmoid", "mean"]
 
-SUPPORTED_LIGHTGBM_MISSING = ("NaN", "None")
+LIGHTGBM_MISSING = ("NaN", "None")
+LIGHTGBM_INFINITY = 1e300
 
 
 class CannotCompile(ValueError):
@@ -197,14 +198,16 @@ def _lightgbm_threshold(node: dict[str, Any]) -> float:
     if "split_feature" not in node:
         return 0.0
     _require(node["decision_type"] == "<=", f"LightGBM's model has splits of type {node['decision_type']}")
-    return float(node["threshold"])
+    threshold = float(node["threshold"])
+    # A split of known from unknown has threshold infinity, which dump_model writes as 1e300.
+    return math.copysign(math.inf, threshold) if abs(threshold) >= LIGHTGBM_INFINITY else threshold
 
 
 def _lightgbm_unknown_left(node: dict[str, Any]) -> bool:
     if "split_feature" not in node:
         return False
     missing = node["missing_type"]
-    _require(missing in SUPPORTED_LIGHTGBM_MISSING, f"LightGBM's model takes {missing} for missing")
+    _require(missing in LIGHTGBM_MISSING, f"LightGBM's model takes {missing} for missing")
     # A feature that was never missing in training: NaN counts as 0.0.
     return bool(node["default_left"]) if missing == "NaN" else float(node["threshold"]) >= 0.0
 
@@ -247,13 +250,13 @@ def _from_random_forest(pipeline: Any, feature_count: int) -> Forest:
     """scikit-learn: float32 features against float64 thresholds, float64 sums of class fractions."""
     _require(len(pipeline) == 1, "the forest's pipeline transforms its input")
     forest = pipeline[-1]
+    _require(forest.n_outputs_ == 1, "the forest has more than one output")
     _require(list(forest.classes_) == [0, 1], f"the forest's classes are {list(forest.classes_)}, not 0 and 1")
     trees = [_sklearn_tree(estimator.tree_) for estimator in forest.estimators_]
     return _assemble(trees, feature_count, "mean", 0.0, float(len(trees)))
 
 
 def _sklearn_tree(tree: Any) -> Tree:
-    _require(tree.n_outputs == 1, "the forest has more than one output")
     return Tree(
         tree.feature,
         tree.threshold,

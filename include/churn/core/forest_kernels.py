@@ -2,7 +2,8 @@
 
 A block of rows at a time, features first become codes (see coded_forest); after that the inner loops run over the
 rows of the block with small integers, which LLVM turns into vector instructions. A small tree is a truth table of
-its splits' answers (the predicate enumeration of Asadi, Lin and de Vries, TKDE 2014).
+its splits' answers (the predicate enumeration of Asadi, Lin and de Vries, TKDE 2014), a middling one a bit vector of
+its leaves (QuickScorer), and down a large one the rows of a block walk together.
 
 Contributions: a leaf that a row would reach with probability z_j if feature j were unknown (the share of training
 rows that pass all splits on j above the leaf) and whose splits on j the row passes (o_j = 1) or not (o_j = 0)
@@ -24,7 +25,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from churn.core.coded_forest import Grid, Paths, Splits
+from churn.core.coded_forest import BitVectors, Grid, Paths, Splits
 from churn.core.features import Matrix
 
 BLOCK = 512  # rows: their codes and sums stay in the first-level cache
@@ -86,6 +87,33 @@ def sum_by_tables(matrix: Matrix, grid: Grid, splits: Splits, tables: NDArray[An
             table = tables[tree]
             for row in range(rows):
                 block[row] += table[patterns[row]]
+    return sums
+
+
+@njit(cache=True, nogil=True)
+def sum_by_bit_vectors(
+    matrix: Matrix, grid: Grid, splits: Splits, vectors: BitVectors, leaves: NDArray[Any], base: float
+) -> NDArray[Any]:
+    """Leaf sums (n,) of trees of up to 64 leaves (trees, 32 or 64), in the precision of `leaves`."""
+    sums = np.full(matrix.shape[0], base, leaves.dtype)
+    codes = np.empty((grid.steps.shape[0], BLOCK), splits.bound.dtype)
+    masks = np.empty(BLOCK, vectors.keep.dtype)
+    one = masks.dtype.type(1)
+    everything = ~masks.dtype.type(0)
+    for first in range(0, matrix.shape[0], BLOCK):
+        rows = code_block(matrix, first, grid, codes)
+        block = sums[first : first + rows]
+        for tree in range(leaves.shape[0]):
+            masks[:] = everything
+            for split in range(splits.starts[tree], splits.starts[tree + 1]):
+                column, bound, shift = codes[splits.feature[split]], splits.bound[split], splits.shift[split]
+                keep = vectors.keep[split]
+                for row in range(rows):
+                    masks[row] &= keep if codes.dtype.type(column[row] - shift) > bound else everything
+            table = leaves[tree]
+            for row in range(rows):
+                lowest = masks.dtype.type(masks[row] & (~masks[row] + one))
+                block[row] += table[masks.dtype.type(lowest * vectors.multiplier) >> vectors.shift]
     return sums
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -14,7 +15,7 @@ from churn.db.takeover import Connection, take_lock
 from churn.errors import AlreadyRunning, ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 # A machine that died without a word is noticed within about a minute instead of hours.
-_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class Database:

@@ -8,8 +8,8 @@ from churn.errors import NotFound
 from churn.jobs.explain_scores import explain_scores
 from churn.jobs.reject_run import reject_run
 from churn.policy import Policy
-from churn.quality import judge_run
 from churn.records import Decision, ExpectationResult, Rule, ScoreBaseline, ScoringRun
+from churn.run_judge import RunJudge
 from churn.services import Services
 
 log = logging.getLogger(__name__)
@@ -27,30 +27,40 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
         if run.state in ("checked", "published"):
             return run
         scoring_runs.require_state(run, "open", "scored")
-        if run.state == "open":
-            with connection.transaction():
-                scores.seal(connection, run)
-            run = scoring_runs.get(connection, scoring_run_id)
-        if run.explained_count is None:
-            explain_scores(services, connection, run)
-        decision = _decide(services, connection, run)
+        with _judge_of(services, run) as judge:
+            run = _seal(services, connection, run)
+            decision = _decide(services, connection, run, judge)
         if not decision.approved:
             raise reject_run(services, run, decision)
         scoring_runs.mark_checked(connection, run, decision)
         log.info("%s", decision.reason)
-        run = scoring_runs.get(connection, scoring_run_id)
         if run.mode == "shadow":
             _compare_with_published(connection, run)
-        return run
+        return scoring_runs.get(connection, scoring_run_id)
 
 
-def _decide(services: Services, connection: scores.Connection, run: ScoringRun) -> Decision:
+def _judge_of(services: Services, run: ScoringRun) -> RunJudge:
+    url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(run.scoring_run_id))
+    return RunJudge(url, services.project_dir, services.reports)
+
+
+def _seal(services: Services, connection: scores.Connection, run: ScoringRun) -> ScoringRun:
+    """Give the run its key, percentile cuts and reasons, where it does not have them yet."""
+    if run.state == "open":
+        with connection.transaction():
+            scores.seal(connection, run)
+        run = scoring_runs.get(connection, run.scoring_run_id)
+    if run.explained_count is None:
+        explain_scores(services, connection, run)
+    return scoring_runs.get(connection, run.scoring_run_id)
+
+
+def _decide(services: Services, connection: scores.Connection, run: ScoringRun, judge: RunJudge) -> Decision:
     policy = Policy.model_validate(run.policy)
     summary = scores.summarise(connection, run)
-    url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(run.scoring_run_id))
-    judged = judge_run(url, services.project_dir, services.reports, run)
+    suite = [_as_rule(each) for each in judge.judge(run).results]
     baseline = _baseline(services, connection, run, policy.baseline_run_count)
-    return check_run(summary, run.model_digest, baseline, policy, [_as_rule(each) for each in judged.results])
+    return check_run(summary, run.model_digest, baseline, policy, suite)
 
 
 def _as_rule(result: ExpectationResult) -> Rule:

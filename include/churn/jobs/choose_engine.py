@@ -7,13 +7,12 @@ import numpy as np
 
 from churn.core.candidates import blank_randomly
 from churn.core.engines import Engine, compare, compiled_engine, reference_engine
-from churn.core.features import Matrix
+from churn.core.features import FeatureEncoder, Matrix
 from churn.core.forest import CannotCompile
 from churn.core.model import ChurnModel
 from churn.db import engines
 from churn.records import EngineDecision
 from churn.services import Services
-from churn.simulator import simulate
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ def choose_engine(services: Services, model_version: int, model_digest: str, mod
         log.warning("%s predicts: %s", reference.name, decision.reason)
         return reference
     compiled = compiled_engine(model)
-    parity = compare(reference, compiled, _simulated(model, SPOT_CHECK_COUNT))
+    parity = compare(reference, compiled, _probes(model.encoder))
     if not parity.is_bitwise:
         log.warning("%s predicts: %s gives other bits on this machine.", reference.name, compiled.name)
         return reference
@@ -48,8 +47,11 @@ def admit_engine(services: Services, model_version: int, model_digest: str, mode
         known = engines.find(connection, model_digest, ENGINE_VERSION)
     if known is not None:
         return known
+    from churn.simulator import simulate  # brings pandas, which a worker that finds the decision does not need
+
+    simulated = np.vstack([model.encoder.encode(frame) for frame in simulate(COMPARED_COUNT, _SEED)])
     known_rows = model.encoder.encode(services.registry.load_reference(model_version))
-    rows = np.vstack([known_rows, blank_randomly(known_rows, _SEED), _simulated(model, COMPARED_COUNT)])
+    rows = np.vstack([known_rows, blank_randomly(known_rows, _SEED), simulated])
     decision = _decide(model_digest, model, rows)
     with services.database.transaction() as connection:
         engines.record(connection, decision)
@@ -88,5 +90,12 @@ def _rows_a_second(engine: Engine, rows: Matrix) -> float:
     return len(rows) / (time.perf_counter() - started)
 
 
-def _simulated(model: ChurnModel, count: int) -> Matrix:
-    return np.vstack([model.encoder.encode(frame) for frame in simulate(count, _SEED)])
+def _probes(encoder: FeatureEncoder) -> Matrix:
+    """Rows of any values that an encoder can give: every category, amounts on a grid of 0.05, unknown fields."""
+    random = np.random.default_rng(_SEED)
+    columns = [
+        random.integers(0, len(column.categories) if column.categories else 2_500, SPOT_CHECK_COUNT)
+        * (1.0 if column.categories else 0.05)
+        for column in encoder.columns
+    ]
+    return blank_randomly(np.ascontiguousarray(np.column_stack(columns)), _SEED)

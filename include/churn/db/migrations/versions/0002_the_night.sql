@@ -171,13 +171,6 @@ SELECT customer_id, churn_probability
 FROM churn.scores
 WHERE scoring_run_id = current_setting('churn.checked_run_id')::bigint;
 
-CREATE VIEW churn.checked_snapshot AS
-SELECT history.customer_id
-FROM churn.customer_history AS history
-WHERE history.extract_id = (
-    SELECT extract_id FROM churn.scoring_runs WHERE scoring_run_id = current_setting('churn.checked_run_id')::bigint
-);
-
 CREATE OR REPLACE VIEW monitoring.scoring_runs AS
 SELECT scoring_run_id, snapshot_date, model_version, state, customer_count, scored_count, mean_probability,
        rejection, opened_at, scored_at, checked_at, published_at, closed_at,

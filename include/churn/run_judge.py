@@ -1,0 +1,71 @@
+"""The suite of a scoring run, judged by a process of its own.
+
+Great Expectations takes seconds to import and a good deal of memory. This process starts before the run is sealed and
+is ready when it is; the worker that scores stays small. It speaks one line of JSON each way, and the address of the
+database goes through its environment, where no list of processes shows it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from churn.errors import ConfigurationError
+from churn.quality import judge_run, open_context
+from churn.records import Judgement, ScoringRun, as_json, from_json
+
+_ADDRESS = "CHURN_JUDGED_DATABASE_URL"
+
+
+class RunJudge:
+    """A judge of one scoring run, getting ready from the moment it is entered.
+
+    `sqlalchemy_url` carries the setting that names the run. Leaving ends the process.
+    """
+
+    def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Path) -> None:
+        self._url, self._folders = sqlalchemy_url, [str(project_dir), str(reports)]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, *self._folders],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {_ADDRESS: self._url},
+        )
+        return self
+
+    def judge(self, run: ScoringRun) -> Judgement:
+        """What the suite found. Raises ConfigurationError where it could not be evaluated."""
+        asked = json.dumps({"scoring_run_id": run.scoring_run_id, "customer_count": run.customer_count})
+        answer, _ = self._process.communicate(asked)
+        if self._process.returncode != 0:
+            raise ConfigurationError(
+                f"The suite of scoring run {run.scoring_run_id} could not be judged; its error is above.",
+                "Mend it, then run this again: the scores stay as they are.",
+            )
+        return from_json(Judgement, json.loads(answer))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+def main() -> None:
+    """Open the context named on the command line, wait for the run, answer on standard output."""
+    project_dir, reports = map(Path, sys.argv[1:])
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is not the answer
+    context = open_context(os.environ.pop(_ADDRESS), project_dir, reports)
+    judgement = judge_run(context, **json.loads(sys.stdin.read()), reports=reports)
+    answers.write(json.dumps(as_json(judgement)))
+
+
+if __name__ == "__main__":
+    main()
