@@ -5,7 +5,6 @@ rows, for sizes at which no peer runs.
 """
 
 import os
-import sys
 
 import mlflow
 import numpy as np
@@ -55,7 +54,7 @@ def check_sample(size: int, told: dict[str, float]) -> Check:
     return Check(size, "pyfunc", passed, f"{told['rows']:,.0f} rows sampled, largest difference {told['difference']:g}")
 
 
-def _row(admin: Connection, statement: sql.Composable) -> tuple:
+def _row(admin: Connection, statement: sql.SQL | sql.Composed) -> tuple:
     admin.execute("SET work_mem = '256MB'")
     found = admin.execute(statement).fetchone()
     assert found is not None
@@ -83,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -82,7 +82,9 @@ def _reading(stream: bool) -> Iterator[sqlalchemy.Connection]:
 
 def _customers() -> sqlalchemy.Select[Any]:
     """The customers under the names that the model knows."""
-    wanted = [sqlalchemy.column(column.sql_name).label(column.name) for column in (KEY, *FEATURES)]
+    wanted: list[sqlalchemy.Label[Any]] = [
+        sqlalchemy.column(column.sql_name).label(column.name) for column in (KEY, *FEATURES)
+    ]
     return sqlalchemy.select(*wanted).select_from(sqlalchemy.table("customers", schema="churn"))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from psycopg import sql
 
 from churn.core import training
-from churn.core.candidates import CANDIDATES
+from churn.core.candidates import CANDIDATES, Kind
 from churn.db import extracts
 from churn.db.database import Connection, Database
 from churn.db.migrations import LOGIN_ROLES, migrate, set_password
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_VALIDATED = 100_000  # customers; larger tables are multiplied from it
 TRAINED_COUNT, TRAINED_SEED, CUSTOMERS_SEED = 7_043, 1, 2
-PRODUCTION_KIND = "lightgbm"
+PRODUCTION_KIND: Kind = "lightgbm"
 PEERS_SCHEMA = "peers"
 PREPARED_BY = (
     *("include/churn/db/migrations", "include/churn/columns.py", "include/churn/simulator.py"),

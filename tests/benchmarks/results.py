@@ -14,8 +14,9 @@ Seconds = dict[str, float]
 class Measurement:
     """One process that was measured.
 
-    `seconds` is the time without start-up, None where only the whole process can be timed; `steps` are the parts
-    of the product's job, `stages` the costs of stages measured alone.
+    `seconds` is the time without start-up, None where only the whole process can be timed; `children_mb` the peak
+    of the largest process that it started itself; `steps` are the parts of the product's job, `stages` the costs of
+    stages measured alone. Where a process does not tell its own peak, `peak_mb` is the larger of both.
     """
 
     size: int
@@ -25,6 +26,7 @@ class Measurement:
     process_seconds: float
     peak_mb: float
     cpu_seconds: float
+    children_mb: float = 0.0
     steps: Seconds = field(default_factory=dict)
     stages: dict[str, Seconds] = field(default_factory=dict)
 
@@ -72,6 +74,10 @@ class Results:
     def peak_mb(self, size: int, piece: str) -> float | None:
         """The highest peak memory of any repetition."""
         return max((each.peak_mb for each in self.of(size, piece)), default=None)
+
+    def children_mb(self, size: int, piece: str) -> float:
+        """The highest peak of a process that the measured one started."""
+        return max((each.children_mb for each in self.of(size, piece)), default=0.0)
 
     def steps(self, size: int, piece: str) -> Seconds:
         """The median time of each step of the product's job."""

@@ -1,8 +1,8 @@
 """Each stage of the night alone, as fast as it goes: `python -m tests.benchmarks.stages read`.
 
 Nothing waits for anything else here. What these stages would take if they overlapped perfectly is the limit that
-the job is held against (limits.py). Each stage is one function of the services, so that it can be replaced by the
-product's own code for that stage.
+the job is held against (limits.py). Reading, predicting and checking are the product's own statements and engine;
+writing and the key are what PostgreSQL does with the product's rows.
 """
 
 import asyncio
@@ -11,15 +11,21 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 import asyncpg
-import pandas as pd
+import numpy as np
 import psutil
 from psycopg import sql
 
-from churn.columns import FEATURES, KEY
+from churn.columns import FEATURE_NAMES
+from churn.core.engines import Engine
+from churn.core.feature_packing import FeaturePacking
+from churn.core.features import FeatureEncoder
+from churn.db import scores, scoring_runs
 from churn.db.database import Connection
+from churn.db.feature_stream import read_blocks, select_features
+from churn.records import ScoringRun
 from churn.services import Services
 from tests.benchmarks.ours import ready_services
 from tests.benchmarks.told import Clock
@@ -28,60 +34,54 @@ Cost = dict[str, float]
 PREDICTED_ROWS = 200_000  # a rate needs no more, and a matrix of 10 M rows would be measuring memory
 BLOCK_BYTES = 1 << 20
 WRITTEN = sql.Identifier("peers", "written")
-CURRENT_RUN = sql.SQL("(SELECT scoring_run_id FROM churn.current_scoring_run)")
+COLUMNS = sql.SQL(", ").join(map(sql.Identifier, scores.SCORES.names))
+KEY_MEMORY = "128MB"  # as churn.seal_score_table
 
 
-def read(services: Services) -> dict[str, Cost]:
-    """Every customer of the snapshot in key order, drained to nowhere."""
-    return {"read": asyncio.run(_drain(services))}
+def read(services: Services, _: Engine, run: ScoringRun) -> dict[str, Cost]:
+    """The product's own statement over every customer of the snapshot, drained to nowhere."""
+    packing = FeaturePacking.of(_encoder(services, run), frozenset(FEATURE_NAMES))
+    statement = select_features(packing, _customers(run)).as_string()
+    return {"read": asyncio.run(_drain(services, statement))}
 
 
-def predict(services: Services) -> dict[str, Cost]:
-    """The model on a matrix in memory, one thread; the time is that of all rows at the rate of some."""
-    production = services.registry.production_version()
-    model = services.registry.load(production.version, production.digest)
-    with services.database.transaction() as connection:
-        statement = sql.SQL("{} LIMIT {}").format(_customers(connection), sql.Literal(PREDICTED_ROWS))
-        frame = pd.DataFrame(connection.execute(statement).fetchall())
-        count = _count(connection)
-    matrix = model.encoder.encode(frame)
+def predict(services: Services, engine: Engine, run: ScoringRun) -> dict[str, Cost]:
+    """The product's engine on a matrix in memory, one thread; the time is that of all rows at the rate of some."""
+    source = sql.SQL("{} LIMIT {}").format(_customers(run), sql.Literal(PREDICTED_ROWS))
+    matrix = np.vstack([block.matrix for block in read_blocks(services.database, _encoder(services, run), source)])
     with _costing() as cost:
-        model._probabilities(matrix)
-    return {"predict": {name: seconds * count / len(matrix) for name, seconds in cost.items()}}
+        engine.probabilities(matrix)
+    return {"predict": {name: taken * (run.scored_count or 0) / len(matrix) for name, taken in cost.items()}}
 
 
-def write(services: Services) -> dict[str, Cost]:
+def write(services: Services, _: Engine, run: ScoringRun) -> dict[str, Cost]:
     """The published rows once more, COPY into a fresh table, and its primary key built after."""
     with tempfile.TemporaryFile() as rows:
         with services.database.transaction() as connection:
-            _save_published(connection, rows)
+            _save_published(connection, run, rows)
         rows.seek(0)
         with services.database.transaction() as connection:
             pid = connection.info.backend_pid
             with _costing(pid) as writing:
-                _write(connection, rows)
+                _write(connection, run, rows)
                 connection.commit()
             with _costing(pid) as keying:
-                connection.execute(_add_key(connection))
+                connection.execute("SELECT set_config('maintenance_work_mem', %s, true)", (KEY_MEMORY,))
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (scoring_run_id, customer_id)").format(WRITTEN)
+                )
                 connection.commit()
     return {"write": writing, "key": keying}
 
 
-def checks(services: Services) -> dict[str, Cost]:
-    """What must be known of a run before it is published, asked of the published one."""
-    statement = sql.SQL(
-        "SELECT count(*), min(churn_probability), max(churn_probability), avg(churn_probability),"
-        " (SELECT count(*) FROM churn.customers AS customer WHERE NOT EXISTS ("
-        "SELECT FROM churn.scores AS scored WHERE scored.scoring_run_id = {run}"
-        " AND scored.customer_id = customer.customer_id))"
-        " FROM churn.scores WHERE scoring_run_id = {run}"
-    ).format(run=CURRENT_RUN)
+def checks(services: Services, _: Engine, run: ScoringRun) -> dict[str, Cost]:
+    """What the product asks of a run before it is published, without the suite and its process."""
     with services.database.transaction() as connection, _costing(connection.info.backend_pid) as cost:
-        connection.execute(statement)
+        scores.summarise(connection, run)
     return {"checks": cost}
 
 
-STAGES: dict[str, Callable[[Services], dict[str, Cost]]] = {
+STAGES: dict[str, Callable[[Services, Engine, ScoringRun], dict[str, Cost]]] = {
     "read": read,
     "predict": predict,
     "write": write,
@@ -108,71 +108,58 @@ def _cpu_of(pids: tuple[int, ...]) -> float:
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
-async def _drain(services: Services) -> Cost:
+async def _drain(services: Services, statement: str) -> Cost:
     async def nowhere(_: bytes) -> None:
         return
 
-    with services.database.transaction() as connection:
-        statement = _customers(connection).as_string(connection)
     reader = await asyncpg.connect(services.database.url)
     try:
         with _costing(reader.get_server_pid()) as cost:
-            await reader.copy_from_query(statement, output=nowhere, format="binary")
+            await reader.copy_from_query(statement, output=nowhere, format="csv")
     finally:
         await reader.close()
     return cost
 
 
-def _customers(connection: Connection) -> sql.Composed:
-    """Key and features of the current extract in key order. The number is written out, as a plan needs it."""
-    names = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(sql.Identifier(column.sql_name), sql.Identifier(column.name))
-        for column in (KEY, *FEATURES)
+def _encoder(services: Services, run: ScoringRun) -> FeatureEncoder:
+    return services.registry.load(run.model_version, run.model_digest).encoder
+
+
+def _customers(run: ScoringRun) -> sql.Composed:
+    """Every customer of the run's snapshot, as one part."""
+    return sql.SQL("churn.customer_history AS history WHERE history.extract_id = {}").format(
+        sql.Literal(run.extract_id)
     )
-    row = connection.execute("SELECT extract_id FROM churn.current_extract").fetchone() or {}
-    return sql.SQL("SELECT {} FROM churn.customer_history WHERE extract_id = {} ORDER BY customer_id").format(
-        names, sql.Literal(row["extract_id"])
-    )
 
 
-def _count(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) AS count FROM churn.customers").fetchone() or {}
-    return int(row["count"])
-
-
-def _save_published(connection: Connection, target: IO[bytes]) -> None:
-    statement = sql.SQL("COPY (SELECT * FROM churn.scores WHERE scoring_run_id = {}) TO STDOUT (FORMAT binary)").format(
-        CURRENT_RUN
-    )
+def _save_published(connection: Connection, run: ScoringRun, target: IO[bytes]) -> None:
+    statement = sql.SQL(
+        "COPY (SELECT {} FROM churn.scores WHERE scoring_run_id = {}) TO STDOUT (FORMAT binary)"
+    ).format(COLUMNS, sql.Literal(run.scoring_run_id))
     with connection.cursor().copy(statement) as copy:
         for block in copy:
             target.write(block)
 
 
-def _write(connection: Connection, rows: IO[bytes]) -> None:
+def _write(connection: Connection, run: ScoringRun, rows: IO[bytes]) -> None:
+    connection.execute(sql.SQL("CREATE TABLE {} (LIKE churn.scores INCLUDING CONSTRAINTS)").format(WRITTEN))
     connection.execute(
-        sql.SQL("CREATE TABLE {} (LIKE churn.scores INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(WRITTEN)
+        sql.SQL("ALTER TABLE {} ALTER scoring_run_id SET DEFAULT {}").format(WRITTEN, sql.Literal(run.scoring_run_id))
     )
-    with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(WRITTEN)) as copy:
+    with connection.cursor().copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(WRITTEN, COLUMNS)) as copy:
         while block := rows.read(BLOCK_BYTES):
             copy.write(block)
 
 
-def _add_key(connection: Connection) -> sql.Composed:
-    row: dict[str, Any] = connection.execute(
-        "SELECT pg_get_constraintdef(oid) AS key FROM pg_constraint"
-        " WHERE conrelid = 'churn.scores'::regclass AND contype = 'p'"
-    ).fetchone() or {}  # fmt: skip
-    return sql.SQL("ALTER TABLE {} ADD {}").format(WRITTEN, sql.SQL(row["key"]))
-
-
 def main(stage: str) -> None:
-    """Measure one stage."""
-    services = ready_services()
+    """Measure one stage on the snapshot and the rows of the published run."""
+    services, engine = ready_services()
     with services.database.transaction() as connection:
-        count = _count(connection)
+        run = scoring_runs.published(connection)
+    if run is None:
+        raise SystemExit("Nothing is published: the stages are measured on the rows of a night.")
     clock = Clock()
-    clock.tell(count, stages=STAGES[stage](services))
+    clock.tell(run.scored_count or 0, stages=STAGES[stage](services, engine, run))
 
 
 if __name__ == "__main__":

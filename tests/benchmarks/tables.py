@@ -7,6 +7,7 @@ from tests.benchmarks.pieces import CLI, COMPARED, OURS, Piece
 from tests.benchmarks.results import Measurement, Results
 from tests.benchmarks.targets import targets
 
+MENTIONED_MB = 100  # MLflow starts small ones to look at its environment
 NOT_RUN = "not run: minutes each, see the smaller size"
 
 
@@ -55,7 +56,7 @@ def _piece(results: Results, size: int, piece: Piece) -> tuple[str, ...]:
         _rate(size, whole),
         _spread(seconds, [each.seconds for each in found if each.seconds is not None]),
         _spread(whole, [each.process_seconds for each in found]),
-        f"{results.peak_mb(size, piece.name):.0f}",
+        _memory(results.peak_mb(size, piece.name), results.children_mb(size, piece.name)),
         _times(seconds, results.seconds(size, OURS.name)),
         _times(whole, results.process_seconds(size, CLI.name)),
     )
@@ -69,7 +70,7 @@ def _first_night(first: Measurement) -> tuple[str, ...]:
         _rate(first.size, first.process_seconds),
         f"{first.seconds or 0:.2f}",
         f"{first.process_seconds:.2f}",
-        f"{first.peak_mb:.0f}",
+        _memory(first.peak_mb, first.children_mb),
         "",
         "",
     )
@@ -128,6 +129,11 @@ def _airflow(results: Results, size: int) -> Shown | None:
 def _targets(results: Results) -> Shown:
     rows = tuple((each.required, each.observed, each.verdict) for each in targets(results))
     return Shown("What must be shown", ("required", "observed", ""), rows)
+
+
+def _memory(own: float | None, children: float) -> str:
+    """The peak of the process itself and, where it started another that is worth a word, of that."""
+    return "-" if own is None else f"{own:.0f}" + (f" + {children:.0f}" if children > MENTIONED_MB else "")
 
 
 def _rate(rows: int, seconds: float | None) -> str:

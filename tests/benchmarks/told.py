@@ -2,12 +2,15 @@
 
 import inspect
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+
+from tests.benchmarks.launcher import KIB_A_UNIT
 
 
 class Clock:
@@ -23,9 +26,15 @@ class Clock:
 
     def tell(self, rows: int, **more: Any) -> None:
         """Report it; the last thing that a measured process does."""
-        told = {"seconds": self.seconds, "rows": rows, **more}
+        memory = {"worker_mb": _peak_mb(resource.RUSAGE_SELF), "children_mb": _peak_mb(resource.RUSAGE_CHILDREN)}
+        told = {"seconds": self.seconds, "rows": rows, **memory, **more}
         sys.stdout.write(f"\n{json.dumps(told)}\n")
         sys.stdout.flush()
+
+
+def _peak_mb(who: int) -> float:
+    """Peak resident memory of this process, or of the largest of its children that have ended."""
+    return resource.getrusage(who).ru_maxrss * KIB_A_UNIT / 1024
 
 
 def last_told(text: str) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def test_nothing_is_rolled_back_to_a_date_without_scores(services: Services) -> 
 
 def test_a_run_unlike_the_nights_before_is_rejected_and_can_be_forced_with_a_reason(services: Services) -> None:
     (before,) = score_days(services, DAYS[:1])
-    admit_simulated(services, count=2_000, day=DAYS[1], change={"Contract": "Month-to-month", "tenure": "1"})
+    riskier = {"Contract": "Month-to-month", "InternetService": "Fiber optic", "PaymentMethod": "Electronic check"}
+    admit_simulated(services, count=2_000, day=DAYS[1], change=riskier)
     with pytest.raises(RunRejected, match="the mean is close to the baseline"):
         score_customers(services)
     assert set(published(services.database).scoring_run_id) == {before}

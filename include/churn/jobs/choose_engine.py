@@ -27,7 +27,9 @@ def choose_engine(services: Services, model_version: int, model_digest: str, mod
     reference = reference_engine(model)
     decision = admit_engine(services, model_version, model_digest, model)
     if not decision.admitted:
-        log.warning("%s predicts: %s", reference.name, decision.reason)
+        # Nothing to compile is no doubt; a compiled engine that failed its comparison is.
+        level = logging.WARNING if decision.compared_count else logging.INFO
+        log.log(level, "%s predicts: %s", reference.name, decision.reason)
         return reference
     compiled = compiled_engine(model)
     parity = compare(reference, compiled, _probes(model.encoder))
