@@ -246,9 +246,9 @@ def test_a_state_only_follows_the_one_before_it(services: Services) -> None:
     promote_model(services)
     run = night.open_run(services)
     statement = "UPDATE churn.scoring_runs SET state = 'published' WHERE scoring_run_id = %s"
-    with pytest.raises(Exception, match="cannot go from open to published"):
-        with services.database.transaction() as connection:
-            connection.execute(statement, (run.scoring_run_id,))
+    wrong_step = pytest.raises(Exception, match="cannot go from open to published")
+    with wrong_step, services.database.transaction() as connection:
+        connection.execute(statement, (run.scoring_run_id,))
 
 
 def test_without_customers_there_is_nothing_to_score(services: Services) -> None:

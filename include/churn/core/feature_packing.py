@@ -1,6 +1,8 @@
 """How a customer's features travel from the database: categories as bits of whole numbers, numbers as they are.
 
-Built from the model's own encoder, so what is read is what the model was trained to see.
+The history keeps the categories of each customer packed by the column contract in one whole number, so that reading
+them costs the server next to nothing. What a model makes of them follows from the model's own encoder; categories
+that the contract has forgotten since, and the model still knows, are packed by the statement that reads them.
 """
 
 from collections.abc import Sequence
@@ -9,79 +11,104 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from churn.columns import FEATURES
 from churn.core.features import EncodedColumn, FeatureEncoder, Matrix
 
 WORD_BITS = 62  # of a signed 64-bit integer, its sign left alone
 
 
 @dataclass(frozen=True)
-class PackedCategory:
-    """Where a category sits: in bits `shift` to `shift + bits` of word number `word`.
+class Place:
+    """Where a category sits in a word: its code in bits `shift` to `shift + bits`.
 
-    Its code is its index in the encoder's categories; the code after the last one is an unknown value.
+    A code is an index in `categories`; the code after the last one is a value that is none of them.
     """
 
-    position: int
-    column: EncodedColumn
+    name: str
+    categories: tuple[str, ...]
     word: int
     shift: int
-    bits: int
+
+    @property
+    def bits(self) -> int:
+        """As many as the largest code needs."""
+        return len(self.categories).bit_length()
 
     @property
     def unknown_code(self) -> int:
-        """The code of a value that the encoder does not know."""
-        return len(self.column.categories or ())
+        """The code of a value that is not one of the categories."""
+        return len(self.categories)
 
-    @property
-    def values(self) -> Matrix:
-        """The encoded value of every code that the bits can hold."""
-        codes = np.arange(1 << self.bits, dtype=np.float64)
-        return np.where(codes < self.unknown_code, codes, np.nan)
+    def unpack(self, words: Sequence[NDArray[np.int64]], known: tuple[str, ...]) -> Matrix:
+        """What an encoder with the categories `known` makes of the packed values: an index of its own, or NaN."""
+        values = np.full(1 << self.bits, np.nan)
+        for code, category in enumerate(self.categories):
+            if category in known:
+                values[code] = known.index(category)
+        return values[(words[self.word] >> self.shift) & ((1 << self.bits) - 1)]
+
+
+def lay_out(columns: Sequence[tuple[str, tuple[str, ...]]], first_word: int = 0) -> tuple[Place, ...]:
+    """Give each (name, categories) its place, one after the other, in as many words as it takes."""
+    places, word, shift = [], first_word, 0
+    for name, categories in columns:
+        place = Place(name, categories, word, shift)
+        if shift + place.bits > WORD_BITS:
+            word, shift = word + 1, 0
+            place = Place(name, categories, word, shift)
+        places.append(place)
+        shift += place.bits
+    return tuple(places)
+
+
+STORED = lay_out([(column.name, column.categories) for column in FEATURES if column.categories])
 
 
 @dataclass(frozen=True)
 class FeaturePacking:
-    """The layout for one encoder: its categories in words, its numbers by their positions in the matrix.
+    """What to read for one encoder, and how to unpack it.
 
-    Only features named in `available` are read; the others stay unknown.
+    Word 0 is the stored one; `computed` places are in the words after it. Features that the contract no longer has
+    are not read and stay unknown.
     """
 
-    width: int
-    categories: tuple[PackedCategory, ...]
-    numbers: tuple[tuple[int, EncodedColumn], ...]
+    encoder: FeatureEncoder
+    computed: tuple[Place, ...]
 
     @classmethod
-    def of(cls, encoder: FeatureEncoder, available: frozenset[str]) -> "FeaturePacking":
-        """Lay out the features of an encoder that the source has."""
-        categories, numbers = [], []
-        word = shift = 0
-        for position, column in enumerate(encoder.columns):
-            if column.name not in available:
-                continue
-            if column.categories is None:
-                numbers.append((position, column))
-                continue
-            bits = len(column.categories).bit_length()
-            if shift + bits > WORD_BITS:
-                word, shift = word + 1, 0
-            categories.append(PackedCategory(position, column, word, shift, bits))
-            shift += bits
-        return cls(len(encoder.columns), tuple(categories), tuple(numbers))
+    def of(cls, encoder: FeatureEncoder) -> "FeaturePacking":
+        """Take what is stored wherever that says all that the encoder wants to know."""
+        stored = {place.name: set(place.categories) for place in STORED}
+        forgotten = [
+            (column.name, column.categories)
+            for column in encoder.columns
+            if column.categories and column.name in stored and not set(column.categories) <= stored[column.name]
+        ]
+        return cls(encoder, lay_out(forgotten, first_word=1))
 
     @property
-    def word_count(self) -> int:
-        """How many whole numbers hold the categories."""
-        return self.categories[-1].word + 1 if self.categories else 0
+    def numbers(self) -> tuple[EncodedColumn, ...]:
+        """The columns that are read as numbers."""
+        available = {column.name for column in FEATURES}
+        return tuple(c for c in self.encoder.columns if c.categories is None and c.name in available)
+
+    @property
+    def computed_word_count(self) -> int:
+        """How many words the statement has to compute."""
+        return self.computed[-1].word if self.computed else 0
 
     def unpack(self, words: Sequence[NDArray[np.int64]], numbers: Sequence[Matrix], count: int) -> Matrix:
         """Turn what was read of `count` customers into the (count, features) matrix that the encoder would give.
 
-        `words` and `numbers` are arrays (count,) in the order of the layout.
+        `words` are the stored word and the computed ones, `numbers` the columns of that name; each is (count,).
         """
-        matrix = np.full((count, self.width), np.nan)
-        for packed in self.categories:
-            codes = (words[packed.word] >> packed.shift) & ((1 << packed.bits) - 1)
-            matrix[:, packed.position] = packed.values[codes]
-        for (position, _), cells in zip(self.numbers, numbers, strict=True):
-            matrix[:, position] = np.where(np.isfinite(cells), cells + 0.0, np.nan)  # -0.0 and 0.0 are one number
+        matrix = np.full((count, len(self.encoder.columns)), np.nan)
+        places = {place.name: place for place in (*STORED, *self.computed)}
+        cells = dict(zip((column.name for column in self.numbers), numbers, strict=True))
+        for position, column in enumerate(self.encoder.columns):
+            if column.categories is not None and column.name in places:
+                matrix[:, position] = places[column.name].unpack(words, column.categories)
+            elif column.name in cells:
+                read = cells[column.name]
+                matrix[:, position] = np.where(np.isfinite(read), read + 0.0, np.nan)  # -0.0 and 0.0 are one number
         return matrix

@@ -2,17 +2,16 @@
 
 import asyncio
 import io
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
-from churn.columns import BY_NAME, FEATURE_NAMES
-from churn.core.feature_packing import FeaturePacking, PackedCategory
+from churn.columns import BY_NAME
+from churn.core.feature_packing import FeaturePacking, Place
 from churn.core.features import FeatureEncoder, Matrix
 from churn.core.prefetch import prefetched
 from churn.db.database import Database, query
@@ -43,7 +42,7 @@ def read_blocks(
     `source` is what follows FROM in a statement over churn.customer_history AS history.
     Raises DatabaseUnavailable where the connection cannot be made or is lost.
     """
-    packing = FeaturePacking.of(encoder, frozenset(FEATURE_NAMES))
+    packing = FeaturePacking.of(encoder)
     statement = select_features(packing, source).as_string()
     for block in prefetched(_csv_blocks(database, statement)):
         yield _decoded(packing, block)
@@ -51,28 +50,32 @@ def read_blocks(
 
 def select_features(packing: FeaturePacking, source: sql.Composable) -> sql.Composed:
     """The statement that reads customers in the given layout: key, packed words, numbers."""
-    words = [
-        sql.SQL(" + ").join(_coded(packed) for packed in packing.categories if packed.word == number)
-        for number in range(packing.word_count)
+    words = [sql.SQL("history.packed_categories")] + [
+        packed_word([place for place in packing.computed if place.word == word])
+        for word in range(1, packing.computed_word_count + 1)
     ]
-    numbers = [_history_column(column.name) for _, column in packing.numbers]
+    numbers = [_history_column(column.name) for column in packing.numbers]
     columns = sql.SQL(", ").join([sql.SQL("history.customer_id"), *words, *numbers])
     return sql.SQL(query("stream_features")).format(columns=columns, source=source)
 
 
-def _coded(packed: PackedCategory) -> sql.Composed:
-    """A category as its code, in its place in the word."""
+def packed_word(places: Sequence[Place]) -> sql.Composed:
+    """Categories of history packed into one number; customer_history.packed_categories is this for the contract."""
+    return sql.SQL(" + ").join(_coded(place) for place in places)
+
+
+def _coded(place: Place) -> sql.Composed:
     cases = [
-        sql.SQL("WHEN {} THEN {}").format(sql.Literal(category), _shifted(code, packed))
-        for code, category in enumerate(packed.column.categories or ())
+        sql.SQL("WHEN {} THEN {}").format(sql.Literal(category), _shifted(code, place))
+        for code, category in enumerate(place.categories)
     ]
     return sql.SQL("CASE {} {} ELSE {} END").format(
-        _history_column(packed.column.name), sql.SQL(" ").join(cases), _shifted(packed.unknown_code, packed)
+        _history_column(place.name), sql.SQL(" ").join(cases), _shifted(place.unknown_code, place)
     )
 
 
-def _shifted(code: int, packed: PackedCategory) -> sql.Composable:
-    return sql.SQL("{}::bigint").format(sql.Literal(code << packed.shift))
+def _shifted(code: int, place: Place) -> sql.Composed:
+    return sql.SQL("{}::bigint").format(sql.Literal(code << place.shift))
 
 
 def _history_column(name: str) -> sql.Composed:
@@ -80,17 +83,18 @@ def _history_column(name: str) -> sql.Composed:
 
 
 def _decoded(packing: FeaturePacking, csv: bytes) -> CustomerBlock:
-    names = ["key", *(f"word {i}" for i in range(packing.word_count)), *(column.name for _, column in packing.numbers)]
-    types = [pa.string()] + [pa.int64()] * packing.word_count + [pa.float64()] * len(packing.numbers)
+    word_count = 1 + packing.computed_word_count
+    names = ["key", *(f"word {number}" for number in range(word_count)), *(column.name for column in packing.numbers)]
+    types = [pa.string()] + [pa.int64()] * word_count + [pa.float64()] * len(packing.numbers)
     table = pa.csv.read_csv(
         io.BytesIO(csv),
         pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(csv) + 1),
         convert_options=pa.csv.ConvertOptions(column_types=dict(zip(names, types, strict=True)), null_values=[""]),
-    ).combine_chunks()
-    columns = [column.combine_chunks() for column in table.columns[1:]]
-    words = [np.asarray(column) for column in columns[: packing.word_count]]
-    numbers = [column.to_numpy(zero_copy_only=False) for column in columns[packing.word_count :]]
-    return CustomerBlock(table.column(0).combine_chunks(), packing.unpack(words, numbers, table.num_rows))
+    )
+    keys, *columns = (column.combine_chunks() for column in table.columns)
+    words = [column.to_numpy() for column in columns[:word_count]]
+    numbers = [column.to_numpy(zero_copy_only=False) for column in columns[word_count:]]
+    return CustomerBlock(keys, packing.unpack(words, numbers, len(keys)))
 
 
 def _csv_blocks(database: Database, statement: str) -> Generator[bytes, None, None]:

@@ -1,6 +1,39 @@
 -- The night: runs made of parts, sealed before anyone may check them, published through a ledger.
 -- What follows from a run as a whole (decile, percentile, risk level, change) is derived by the view.
 
+-- Customers --------------------------------------------------------------------------------------------------
+
+-- Every category of a customer in one number, by the column contract (core/feature_packing.py), made once at
+-- admission: scoring reads it two times as fast as the texts. Rewrites the history where there is one.
+ALTER TABLE churn.customer_history ADD COLUMN packed_categories bigint NOT NULL GENERATED ALWAYS AS (
+        CASE gender WHEN 'Female' THEN 0 WHEN 'Male' THEN 1 ELSE 2 END::bigint
+        + CASE partner WHEN 'Yes' THEN 0 WHEN 'No' THEN 4 ELSE 8 END::bigint
+        + CASE dependents WHEN 'Yes' THEN 0 WHEN 'No' THEN 16 ELSE 32 END::bigint
+        + CASE phone_service WHEN 'Yes' THEN 0 WHEN 'No' THEN 64 ELSE 128 END::bigint
+        + CASE multiple_lines WHEN 'Yes' THEN 0 WHEN 'No' THEN 256 WHEN 'No phone service' THEN 512
+            ELSE 768 END::bigint
+        + CASE internet_service WHEN 'DSL' THEN 0 WHEN 'Fiber optic' THEN 1024 WHEN 'No' THEN 2048
+            ELSE 3072 END::bigint
+        + CASE online_security WHEN 'Yes' THEN 0 WHEN 'No' THEN 4096 WHEN 'No internet service' THEN 8192
+            ELSE 12288 END::bigint
+        + CASE online_backup WHEN 'Yes' THEN 0 WHEN 'No' THEN 16384 WHEN 'No internet service' THEN 32768
+            ELSE 49152 END::bigint
+        + CASE device_protection WHEN 'Yes' THEN 0 WHEN 'No' THEN 65536 WHEN 'No internet service' THEN 131072
+            ELSE 196608 END::bigint
+        + CASE tech_support WHEN 'Yes' THEN 0 WHEN 'No' THEN 262144 WHEN 'No internet service' THEN 524288
+            ELSE 786432 END::bigint
+        + CASE streaming_tv WHEN 'Yes' THEN 0 WHEN 'No' THEN 1048576 WHEN 'No internet service' THEN 2097152
+            ELSE 3145728 END::bigint
+        + CASE streaming_movies WHEN 'Yes' THEN 0 WHEN 'No' THEN 4194304 WHEN 'No internet service' THEN 8388608
+            ELSE 12582912 END::bigint
+        + CASE contract WHEN 'Month-to-month' THEN 0 WHEN 'One year' THEN 16777216 WHEN 'Two year' THEN 33554432
+            ELSE 50331648 END::bigint
+        + CASE paperless_billing WHEN 'Yes' THEN 0 WHEN 'No' THEN 67108864 ELSE 134217728 END::bigint
+        + CASE payment_method WHEN 'Electronic check' THEN 0 WHEN 'Mailed check' THEN 268435456
+            WHEN 'Bank transfer (automatic)' THEN 536870912 WHEN 'Credit card (automatic)' THEN 805306368
+            ELSE 1073741824 END::bigint
+) STORED;
+
 -- Scoring runs -----------------------------------------------------------------------------------------------
 
 ALTER TABLE churn.scoring_runs
