@@ -21,22 +21,21 @@ _ADDRESS = "CHURN_JUDGED_DATABASE_URL"
 
 
 class RunJudge:
-    """A judge of one scoring run, getting ready from the moment it is entered.
+    """A judge of one scoring run, getting ready from the moment it is made.
 
-    `sqlalchemy_url` carries the setting that names the run. Leaving ends the process.
+    `sqlalchemy_url` carries the setting that names the run. Leaving its block ends the process.
     """
 
     def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Path) -> None:
-        self._url, self._folders = sqlalchemy_url, [str(project_dir), str(reports)]
-
-    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *self._folders],
+            [sys.executable, "-m", __name__, str(project_dir), str(reports)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {_ADDRESS: self._url},
+            env=os.environ | {_ADDRESS: sqlalchemy_url},
         )
+
+    def __enter__(self) -> Self:
         return self
 
     def judge(self, run: ScoringRun) -> Judgement:

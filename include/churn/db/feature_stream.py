@@ -19,7 +19,7 @@ from churn.errors import DatabaseUnavailable
 
 pa.set_memory_pool(pa.system_memory_pool())  # mimalloc would keep a block's memory for later
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
-BLOCK_BYTES = 1 << 20  # of CSV: about 28,000 customers
+BLOCK_BYTES = 1 << 19  # of CSV: about 14,000 customers
 _CONNECT_SECONDS = 10
 
 

@@ -15,11 +15,12 @@ from churn.services import Services
 log = logging.getLogger(__name__)
 
 
-def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
+def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None = None) -> ScoringRun:
     """Seal the loaded run, give its customers their reasons, and decide whether it may be published.
 
-    Whatever of that is done already is skipped. A shadow run is compared with the published one instead of being
-    published. Raises RunRejected with every failed rule, after recording it and sending a notice.
+    Whatever of that is done already is skipped. `judge` is one that was started early (`judge_of`). A shadow run is
+    compared with the published one instead of being published. Raises RunRejected with every failed rule, after
+    recording it and sending a notice.
     """
     name = f"scoring run {scoring_run_id}"
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
@@ -27,9 +28,9 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
         if run.state in ("checked", "published"):
             return run
         scoring_runs.require_state(run, "open", "scored")
-        with _judge_of(services, run) as judge:
+        with judge or judge_of(services, run) as ready:
             run = _seal(services, connection, run)
-            decision = _decide(services, connection, run, judge)
+            decision = _decide(services, connection, run, ready)
         if not decision.approved:
             raise reject_run(services, run, decision)
         scoring_runs.mark_checked(connection, run, decision)
@@ -39,7 +40,8 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
         return scoring_runs.get(connection, scoring_run_id)
 
 
-def _judge_of(services: Services, run: ScoringRun) -> RunJudge:
+def judge_of(services: Services, run: ScoringRun) -> RunJudge:
+    """The judge of a run; it gets ready from the moment it is started."""
     url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(run.scoring_run_id))
     return RunJudge(url, services.project_dir, services.reports)
 

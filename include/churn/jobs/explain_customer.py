@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from churn.columns import KEY
-from churn.core.contributions import contributions_of
 from churn.core.reasons import top_reasons
 from churn.db import customers, scores, scoring_runs
 from churn.errors import NotFound
+from churn.jobs.explain_scores import explainer_of
 from churn.services import Services
 
 
@@ -68,8 +68,7 @@ def explain_customer(services: Services, customer_id: str, day: date | None = No
     features = frame.drop(columns=KEY.name)
     recomputed = float(model.predict(features)[0])
     matrix = model.encoder.encode(features)
-    background = model.encoder.encode(services.registry.load_reference(run.model_version))
-    contributions = contributions_of(model, background).contributions(matrix)
+    contributions = explainer_of(services, run.model_version, model).contributions(matrix)
     moved = dict(zip(model.encoder.names, contributions[0].tolist(), strict=True))
     return ExplainedScore(
         customer_id=customer_id,

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from churn.core.contributions import Explainer, contributions_of
 from churn.core.features import FeatureEncoder
+from churn.core.model import ChurnModel
 from churn.core.prefetch import prefetched
 from churn.core.reasons import Reasons, top_reasons
 from churn.db import scores
@@ -26,8 +27,7 @@ def explain_scores(services: Services, connection: scores.Connection, run: Scori
     Who: the top deciles by policy; everybody, where the table is small enough and the model explains fast.
     """
     model = services.registry.load(run.model_version, expected_digest=run.model_digest)
-    background = model.encoder.encode(services.registry.load_reference(run.model_version))
-    explainer = contributions_of(model, background)
+    explainer = explainer_of(services, run.model_version, model)
     lowest = explained_from(run, Policy.model_validate(run.policy), explainer.is_fast)
     with connection.transaction():
         count = 0
@@ -38,6 +38,13 @@ def explain_scores(services: Services, connection: scores.Connection, run: Scori
         scores.seal_reasons(connection, run, count)
     log.info("Reasons for %s of %s customers.", f"{count:,}", f"{run.scored_count:,}")
     return count
+
+
+def explainer_of(services: Services, model_version: int, model: ChurnModel) -> Explainer:
+    """The model's explainer. A linear model explains against the sample that travels with it; trees know their own."""
+    if model.kind != "logistic":
+        return contributions_of(model, np.empty((0, len(model.encoder.columns))))
+    return contributions_of(model, model.encoder.encode(services.registry.load_reference(model_version)))
 
 
 def explained_from(run: ScoringRun, policy: Policy, is_fast: bool) -> float | None:
