@@ -60,7 +60,7 @@ lint: .venv/installed-dev ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test-unit: .venv/installed-dev ## pure functions and house rules, under a minute
-	$(BIN)/pytest -q tests/unit tests/house
+	$(BIN)/pytest -q tests/unit tests/house tests/benchmarks
 
 test-integration: .venv/installed-dev .venv-moto/installed ## jobs and adapters on real PostgreSQL, MLflow, GX, Evidently, S3
 	$(BIN)/pytest -q tests/integration
@@ -80,7 +80,7 @@ test-e2e: .venv/installed-dev ## the whole platform, driven over REST
 test: lint test-unit test-integration test-dags test-api test-faults test-e2e ## everything, fast parts first
 
 bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 screenshots: .venv/installed-dev ## take the README's pictures from the running platform
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }

@@ -196,16 +196,25 @@ def test_the_real_customers_replace_the_simulated_ones(demo: Demo, telco_csv: Pa
     assert 0.82 < demo.result["roc_auc"] < 0.88
 
 
-def test_customers_who_changed_wake_one_retraining(demo: Demo) -> None:
-    """Drift asks through the asset, the scheduler starts the retraining, and a second report does not ask again."""
+def test_customers_who_changed_stop_the_night_until_someone_says_why_and_wake_one_retraining(demo: Demo) -> None:
+    """The rejected run leaves the table; forced, it is published. Drift asks once, and one retraining answers."""
     (landed,) = (Path(demo.environment["CHURN_HOME"]) / "landing").glob("customers-*.csv")
     write_extract(landed, 2_000, seed=6)
     rows = pd.read_csv(landed, dtype=str, keep_default_na=False)
     rows.assign(Contract="Two year", PaymentMethod="Mailed check", PaperlessBilling="No").to_csv(landed, index=False)
+    before = demo.published()
     with demo.airflow() as airflow:
-        for dag_id in ("validate_customers", "score_customers", "report_drift", "report_drift"):
-            run_id = airflow.trigger(dag_id)
-            assert airflow.wait(dag_id, run_id, 300) == "success", airflow.failure(dag_id, run_id)
+        _succeed(airflow, "validate_customers")
+        assert airflow.wait("score_customers", airflow.trigger("score_customers"), 300) == "failed"
+        pd.testing.assert_frame_equal(demo.published(), before)
+        rejected = json.loads(demo.churn("score", "history", "--json"))[0]
+        assert rejected["state"] == "rejected"
+        assert "the mean is close to the baseline" in rejected["rejection"]
+        why = "all customers moved to contracts of two years"
+        demo.churn("score", "publish", str(rejected["scoring_run_id"]), "--force", "--reason", why)
+        assert set(demo.published().scoring_run_id) == {rejected["scoring_run_id"]}
+        assert len(demo.published()) == 2_000
+        _succeed(airflow, "report_drift", "report_drift")
         asked = _asset_runs(airflow)
         deadline = time.monotonic() + 60
         while not asked and time.monotonic() < deadline:
@@ -218,6 +227,12 @@ def test_customers_who_changed_wake_one_retraining(demo: Demo) -> None:
         requests_made = connection.execute("SELECT settled_at, result FROM churn.retraining_requests").fetchall()
     assert len(requests_made) == 1
     assert requests_made[0]["settled_at"] is not None
+
+
+def _succeed(airflow: AirflowRest, *dag_ids: str) -> None:
+    for dag_id in dag_ids:
+        run_id = airflow.trigger(dag_id)
+        assert airflow.wait(dag_id, run_id, 300) == "success", airflow.failure(dag_id, run_id)
 
 
 def _asset_runs(airflow: AirflowRest) -> list[str]:
