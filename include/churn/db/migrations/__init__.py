@@ -69,8 +69,11 @@ def require_current_schema(database: Database) -> None:
         )
 
 
-def migrate(admin: Database) -> str:
-    """Create roles and bring the schema to the needed revision; return it. Safe to run again and at once."""
+def migrate(admin: Database, revision: str = "head") -> str:
+    """Create roles and bring the schema to the needed revision; return it. Safe to run again and at once.
+
+    An earlier `revision` stops there: for tests of what comes after it.
+    """
     engine = sqlalchemy.create_engine(admin.sqlalchemy_url)
     try:
         with engine.connect() as connection:
@@ -81,14 +84,14 @@ def migrate(admin: Database) -> str:
                 connection.commit()
                 config = _config()
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, revision)
                 connection.commit()
             finally:
                 connection.rollback()
                 connection.exec_driver_sql("SELECT pg_advisory_unlock(hashtext('churn.migrate'))")
     finally:
         engine.dispose()
-    return needed_revision()
+    return needed_revision() if revision == "head" else revision
 
 
 def set_password(admin: Database, role: str, password: str) -> None:
