@@ -52,6 +52,7 @@ def publish_unchecked(services: Services, run: ScoringRun) -> ScoringRun:
     for part in parts_of(services, run.scoring_run_id):
         score_part(services, run.scoring_run_id, part.part_number)
     with services.database.transaction() as connection:
+        scores.rank(connection, run)
         scores.seal(connection, run)
         scores.seal_reasons(connection, run, 0)
         scoring_runs.mark_checked(connection, run, Decision(True, "not checked", ()))

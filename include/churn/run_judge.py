@@ -5,6 +5,7 @@ is ready when it is; the worker that scores stays small. It speaks one line of J
 database goes through its environment, where no list of processes shows it.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -38,13 +39,19 @@ class RunJudge:
     def __enter__(self) -> Self:
         return self
 
-    def judge(self, run: ScoringRun) -> Judgement:
+    def ask(self, run: ScoringRun) -> None:
+        """Hand the sealed run over."""
+        asked = {"scoring_run_id": run.scoring_run_id, "customer_count": run.customer_count}
+        with contextlib.suppress(BrokenPipeError):  # it ended early: `answer` says so
+            self._process.stdin.write(json.dumps(asked) + "\n")  # type: ignore[union-attr]  # it is a pipe
+            self._process.stdin.flush()  # type: ignore[union-attr]
+
+    def answer(self) -> Judgement:
         """What the suite found. Raises ConfigurationError where it could not be evaluated."""
-        asked = json.dumps({"scoring_run_id": run.scoring_run_id, "customer_count": run.customer_count})
-        answer, _ = self._process.communicate(asked)
+        answer, _ = self._process.communicate()
         if self._process.returncode != 0:
             raise ConfigurationError(
-                f"The suite of scoring run {run.scoring_run_id} could not be judged; its error is above.",
+                "The suite of the scoring run could not be judged; its error is above.",
                 "Mend it, then run this again: the scores stay as they are.",
             )
         return from_json(Judgement, json.loads(answer))
@@ -62,7 +69,7 @@ def main() -> None:
     project_dir, reports = map(Path, sys.argv[1:])
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is not the answer
     context = open_context(os.environ.pop(_ADDRESS), project_dir, reports)
-    judgement = judge_run(context, **json.loads(sys.stdin.read()), reports=reports)
+    judgement = judge_run(context, **json.loads(sys.stdin.readline()), reports=reports)
     answers.write(json.dumps(as_json(judgement)))
 
 

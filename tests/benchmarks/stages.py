@@ -18,7 +18,6 @@ import numpy as np
 import psutil
 from psycopg import sql
 
-from churn.columns import FEATURE_NAMES
 from churn.core.engines import Engine
 from churn.core.feature_packing import FeaturePacking
 from churn.core.features import FeatureEncoder
@@ -40,7 +39,7 @@ KEY_MEMORY = "128MB"  # as churn.seal_score_table
 
 def read(services: Services, _: Engine, run: ScoringRun) -> dict[str, Cost]:
     """The product's own statement over every customer of the snapshot, drained to nowhere."""
-    packing = FeaturePacking.of(_encoder(services, run), frozenset(FEATURE_NAMES))
+    packing = FeaturePacking.of(_encoder(services, run))
     statement = select_features(packing, _customers(run)).as_string()
     return {"read": asyncio.run(_drain(services, statement))}
 

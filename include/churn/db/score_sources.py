@@ -19,13 +19,14 @@ def changed_customers_of(run: ScoringRun, part: ScoringPart, base: ScoringRun) -
 
 
 def risky_customers_of(run: ScoringRun, lowest_probability: float) -> sql.Composed:
-    """The customers of a sealed run from a probability on."""
+    """The customers of a loaded run, sealed or not, from a probability on."""
     return sql.SQL(
-        "churn.customer_history AS history JOIN churn.scores AS scores"
-        " ON scores.scoring_run_id = {run} AND scores.customer_id = history.customer_id"
+        "churn.customer_history AS history JOIN {scores} AS scores USING (customer_id)"
         " WHERE history.extract_id = {extract} AND scores.churn_probability >= {lowest}"
     ).format(
-        run=sql.Literal(run.scoring_run_id), extract=sql.Literal(run.extract_id), lowest=sql.Literal(lowest_probability)
+        scores=sql.Identifier("churn", f"scores_{int(run.scoring_run_id)}"),
+        extract=sql.Literal(run.extract_id),
+        lowest=sql.Literal(lowest_probability),
     )
 
 

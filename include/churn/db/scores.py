@@ -65,14 +65,21 @@ def carry_over(connection: Connection, run: ScoringRun, part: ScoringPart, base:
     return connection.execute(statement).rowcount
 
 
+def rank(connection: Connection, run: ScoringRun) -> None:
+    """Count a loaded run, find its percentile cuts, and call it scored."""
+    with connection.transaction():
+        connection.execute("SET LOCAL work_mem = '64MB'")  # one sort of all probabilities
+        statement = sql.SQL(query("mark_run_scored")).format(scores=_table("scores", run))
+        connection.execute(statement, {"scoring_run_id": run.scoring_run_id})
+
+
 def seal(connection: Connection, run: ScoringRun) -> None:
-    """Give the scores their key and percentile cuts, and take away every right to add to them."""
+    """Give the scores their key and take away every right to add to them; sealing twice changes nothing."""
     connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "scores"})
-    connection.execute(query("mark_run_scored"), {"scoring_run_id": run.scoring_run_id})
 
 
 def seal_reasons(connection: Connection, run: ScoringRun, explained_count: int) -> None:
-    """The same for the run's reasons."""
+    """The same for the run's reasons, of which `explained_count` customers got some."""
     connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "score_reasons"})
     connection.execute(
         query("mark_run_explained"), {"scoring_run_id": run.scoring_run_id, "explained_count": explained_count}

@@ -1,6 +1,7 @@
 """Before anyone may read a run: sealed, explained, and held against rules, suite and earlier nights."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 from churn.core.run_checks import baseline_of_reference, baseline_of_runs, check_run
 from churn.db import scores, scoring_runs
@@ -29,7 +30,10 @@ def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None
             return run
         scoring_runs.require_state(run, "open", "scored")
         with judge or judge_of(services, run) as ready:
-            run = _seal(services, connection, run)
+            if run.state == "open":
+                scores.rank(connection, run)
+            _seal_and_explain(services, connection, scoring_runs.get(connection, scoring_run_id))
+            run = scoring_runs.get(connection, scoring_run_id)
             decision = _decide(services, connection, run, ready)
         if not decision.approved:
             raise reject_run(services, run, decision)
@@ -46,21 +50,26 @@ def judge_of(services: Services, run: ScoringRun) -> RunJudge:
     return RunJudge(url, services.project_dir, services.reports)
 
 
-def _seal(services: Services, connection: scores.Connection, run: ScoringRun) -> ScoringRun:
-    """Give the run its key, percentile cuts and reasons, where it does not have them yet."""
-    if run.state == "open":
-        with connection.transaction():
-            scores.seal(connection, run)
-        run = scoring_runs.get(connection, run.scoring_run_id)
-    if run.explained_count is None:
-        explain_scores(services, connection, run)
-    return scoring_runs.get(connection, run.scoring_run_id)
+def _seal_and_explain(services: Services, connection: scores.Connection, run: ScoringRun) -> None:
+    """The server builds the key while the reasons are found and written; whatever is done already is skipped."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        sealing = beside.submit(_seal, services, run)
+        if run.explained_count is None:
+            explain_scores(services, connection, run)
+        sealing.result()
+
+
+def _seal(services: Services, run: ScoringRun) -> None:
+    name = f"seal scoring run {run.scoring_run_id}"
+    with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
+        scores.seal(connection, run)
 
 
 def _decide(services: Services, connection: scores.Connection, run: ScoringRun, judge: RunJudge) -> Decision:
     policy = Policy.model_validate(run.policy)
-    summary = scores.summarise(connection, run)
-    suite = [_as_rule(each) for each in judge.judge(run).results]
+    judge.ask(run)
+    summary = scores.summarise(connection, run)  # meanwhile
+    suite = [_as_rule(each) for each in judge.answer().results]
     baseline = _baseline(services, connection, run, policy.baseline_run_count)
     return check_run(summary, run.model_digest, baseline, policy, suite)
 

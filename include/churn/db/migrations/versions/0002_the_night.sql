@@ -50,20 +50,18 @@ ALTER TABLE churn.scoring_runs
         GENERATED ALWAYS AS ((policy ->> 'high_risk_from')::double precision) STORED,
     ADD CONSTRAINT a_shadow_is_never_published CHECK (mode <> 'shadow' OR state NOT IN ('published', 'superseded'));
 
+UPDATE churn.scoring_runs SET state = 'superseded', closed_at = now() WHERE state = 'open';
 -- The smallest probability of the k-th percent, k = 1 to 99. Half a place keeps the rounding of k * n / 100 away.
-CREATE FUNCTION churn.percentile_cuts(p_scoring_run_id bigint) RETURNS double precision[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' AS $$
+UPDATE churn.scoring_runs AS runs
+SET percentile_cuts = (
     SELECT percentile_disc((
-        SELECT array_agg((k * counted.n / 100 + 0.5)::double precision / counted.n ORDER BY k)
-        FROM generate_series(1, 99) AS k,
-             (SELECT greatest(count(*), 1) AS n FROM churn.scores WHERE scoring_run_id = p_scoring_run_id) AS counted
+        SELECT array_agg((k * n / 100 + 0.5)::double precision / n ORDER BY k)
+        FROM generate_series(1, 99) AS k, (SELECT greatest(runs.scored_count, 1) AS n) AS counted
     )) WITHIN GROUP (ORDER BY churn_probability)
     FROM churn.scores
-    WHERE scoring_run_id = p_scoring_run_id
-$$;
-
-UPDATE churn.scoring_runs SET state = 'superseded', closed_at = now() WHERE state = 'open';
-UPDATE churn.scoring_runs SET percentile_cuts = churn.percentile_cuts(scoring_run_id);
+    WHERE scoring_run_id = runs.scoring_run_id
+)
+WHERE scored_at IS NOT NULL;
 
 -- A state may only follow the one before it. `rejected -> published` and `superseded -> published` are the
 -- operator's: a forced publication and a rollback, both in the ledger below.
@@ -247,7 +245,8 @@ BEGIN
 END
 $$;
 
--- Key, statistics, partition; and no right to insert any more, for anyone who wakes late.
+-- Key, statistics, partition; and no right to insert any more, for anyone who wakes late. Sealing twice is no harm.
+-- The key is an index first: while that is built, the table can be read, and so the reasons be found.
 CREATE FUNCTION churn.seal_score_table(p_scoring_run_id bigint, p_base text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET maintenance_work_mem = '128MB' AS $$
 DECLARE
@@ -256,12 +255,16 @@ BEGIN
     IF p_base NOT IN ('scores', 'score_reasons') THEN
         RAISE EXCEPTION 'there are no tables of a run called %', p_base;
     END IF;
+    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(format('churn.%I', table_name))) THEN
+        RETURN;
+    END IF;
     IF EXISTS (SELECT FROM churn.scoring_parts WHERE scoring_run_id = p_scoring_run_id AND finished_at IS NULL) THEN
         RAISE EXCEPTION 'scoring run % has unfinished parts', p_scoring_run_id;
     END IF;
     EXECUTE format('REVOKE INSERT ON churn.%I FROM churn_pipeline', table_name);
-    EXECUTE format('ALTER TABLE churn.%I ADD PRIMARY KEY (scoring_run_id, customer_id)', table_name);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON churn.%I (scoring_run_id, customer_id)', table_name || '_pkey', table_name);
     EXECUTE format('ANALYZE churn.%I', table_name);
+    EXECUTE format('ALTER TABLE churn.%I ADD PRIMARY KEY USING INDEX %I', table_name, table_name || '_pkey');
     EXECUTE format('ALTER TABLE churn.%I ATTACH PARTITION churn.%I FOR VALUES IN (%s)',
                    p_base, table_name, p_scoring_run_id);
 END
@@ -287,7 +290,7 @@ $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA churn FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION churn.open_score_tables(bigint), churn.seal_score_table(bigint, text),
-    churn.drop_score_tables(bigint), churn.percentile_cuts(bigint) TO churn_pipeline;
+    churn.drop_score_tables(bigint) TO churn_pipeline;
 REVOKE INSERT ON churn.scores FROM churn_pipeline;
 GRANT SELECT ON ALL TABLES IN SCHEMA churn, crm, monitoring TO churn_pipeline;
 GRANT INSERT ON churn.scoring_parts, churn.publications, churn.engines, monitoring.shadow_comparisons
