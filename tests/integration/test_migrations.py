@@ -52,8 +52,8 @@ def first_release(postgres: TestServer) -> Iterator[Database]:
             " FROM (SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS n FROM churn.customers) AS c"
         )
         connection.execute(
-            "UPDATE churn.scoring_runs SET state = 'published', scored_count = 250, scored_at = now(), published_at = now()"
-            " WHERE scoring_run_id = 1"
+            "UPDATE churn.scoring_runs SET state = 'published', scored_count = 250, scored_at = now(),"
+            " published_at = now() WHERE scoring_run_id = 1"
         )
         connection.execute("INSERT INTO churn.current_scoring_run (scoring_run_id) VALUES (1)")
     yield admin

@@ -1,0 +1,43 @@
+"""The suite of a run judged in the test's own process, which has imported Great Expectations once for all nights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from churn.quality import judge_run, open_context
+from churn.records import Judgement, ScoringRun
+
+
+class JudgeAtHand:
+    """Stands in for run_judge.RunJudge: the same suite by the same functions, without the process around them.
+
+    That process takes seconds to start. The commands, DAGs and child processes of the tests have the real one.
+    """
+
+    def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Path) -> None:
+        self._url, self._project_dir, self._reports = sqlalchemy_url, project_dir, reports
+
+    def __enter__(self) -> Self:
+        return self
+
+    def ask(self, run: ScoringRun) -> None:
+        context = open_context(self._url, self._project_dir, self._reports)
+        self._judgement = judge_run(context, run.scoring_run_id, run.customer_count or 0, self._reports)
+
+    def answer(self) -> Judgement:
+        return self._judgement
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def judge_at_hand() -> Iterator[None]:
+    """Nights in the test's own process do without the judge's process; those in child processes have it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("churn.jobs.check_scores.RunJudge", JudgeAtHand)
+        yield
