@@ -16,12 +16,11 @@ from churn.services import Services
 log = logging.getLogger(__name__)
 
 
-def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None = None) -> ScoringRun:
+def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
     """Seal the loaded run, give its customers their reasons, and decide whether it may be published.
 
-    Whatever of that is done already is skipped. `judge` is one that was started early (`judge_of`). A shadow run is
-    compared with the published one instead of being published. Raises RunRejected with every failed rule, after
-    recording it and sending a notice.
+    Whatever of that is done already is skipped. A shadow run is compared with the published one instead of being
+    published. Raises RunRejected with every failed rule, after recording it and sending a notice.
     """
     name = f"scoring run {scoring_run_id}"
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
@@ -29,12 +28,12 @@ def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None
         if run.state in ("checked", "published"):
             return run
         scoring_runs.require_state(run, "open", "scored")
-        with judge or judge_of(services, run) as ready:
+        with _judge_of(services, run) as judge:  # gets ready while the key is built
             if run.state == "open":
                 scores.rank(connection, run)
             _seal_and_explain(services, connection, scoring_runs.get(connection, scoring_run_id))
             run = scoring_runs.get(connection, scoring_run_id)
-            decision = _decide(services, connection, run, ready)
+            decision = _decide(services, connection, run, judge)
         if not decision.approved:
             raise reject_run(services, run, decision)
         scoring_runs.mark_checked(connection, run, decision)
@@ -44,8 +43,7 @@ def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None
         return scoring_runs.get(connection, scoring_run_id)
 
 
-def judge_of(services: Services, run: ScoringRun) -> RunJudge:
-    """The judge of a run; it gets ready from the moment it is started."""
+def _judge_of(services: Services, run: ScoringRun) -> RunJudge:
     url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(run.scoring_run_id))
     return RunJudge(url, services.project_dir, services.reports)
 
