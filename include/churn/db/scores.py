@@ -74,16 +74,22 @@ def rank(connection: Connection, run: ScoringRun) -> None:
 
 
 def seal(connection: Connection, run: ScoringRun) -> None:
-    """Give the scores their key and take away every right to add to them; sealing twice changes nothing."""
+    """Give the scores their key and take away every right to add to them; sealing twice changes nothing.
+
+    One statement that commits by itself: a worker that stops in it leaves no lock behind for other runs to wait for.
+    """
     connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "scores"})
 
 
-def seal_reasons(connection: Connection, run: ScoringRun, explained_count: int) -> None:
-    """The same for the run's reasons, of which `explained_count` customers got some."""
+def mark_explained(connection: Connection, run: ScoringRun, explained_count: int) -> None:
+    """Record how many customers got reasons, in the transaction that loads them."""
+    parameters = {"scoring_run_id": run.scoring_run_id, "explained_count": explained_count}
+    connection.execute(query("mark_run_explained"), parameters)
+
+
+def seal_reasons(connection: Connection, run: ScoringRun) -> None:
+    """Seal the run's reasons as its scores are sealed."""
     connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "score_reasons"})
-    connection.execute(
-        query("mark_run_explained"), {"scoring_run_id": run.scoring_run_id, "explained_count": explained_count}
-    )
 
 
 def drop(connection: Connection, run: ScoringRun) -> bool:

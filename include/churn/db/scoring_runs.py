@@ -6,7 +6,7 @@ from datetime import date
 from psycopg.types.json import Jsonb
 
 from churn.db.database import Connection, query
-from churn.errors import NotFound, RunNotOpen
+from churn.errors import NotFound, RunNotOpen, TakenOver
 from churn.policy import Policy
 from churn.records import Decision, Extract, ModelVersion, RunMode, RunState, ScoringRun, as_json
 
@@ -107,13 +107,21 @@ def mark_checked(connection: Connection, run: ScoringRun, decision: Decision) ->
 
 
 def mark_rejected(connection: Connection, run: ScoringRun, decision: Decision) -> None:
-    """Record that the run failed its checks, why, and every rule."""
+    """Record that the run failed its checks, why, and every rule.
+
+    Raises TakenOver where the run is no longer in the state in which it was read.
+    """
     parameters = {
         "scoring_run_id": run.scoring_run_id,
+        "state": run.state,
         "reason": decision.reason,
         "checks": Jsonb(as_json(decision)),
     }
-    connection.execute(query("mark_run_rejected"), parameters)
+    if connection.execute(query("mark_run_rejected"), parameters).rowcount != 1:
+        raise TakenOver(
+            f"Scoring run {run.scoring_run_id} is no longer {run.state}: another attempt has taken it over.",
+            "Nothing of this attempt stays; see `churn score history` for what became of the run.",
+        )
 
 
 def mark_superseded(connection: Connection, run: ScoringRun) -> None:

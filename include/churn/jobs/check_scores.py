@@ -35,7 +35,7 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
             run = scoring_runs.get(connection, scoring_run_id)
             decision = _decide(services, connection, run, judge)
         if not decision.approved:
-            raise reject_run(services, run, decision)
+            raise reject_run(services, connection, run, decision)
         scoring_runs.mark_checked(connection, run, decision)
         log.info("%s", decision.reason)
         if run.mode == "shadow":
@@ -55,6 +55,7 @@ def _seal_and_explain(services: Services, connection: scores.Connection, run: Sc
         if run.explained_count is None:
             explain_scores(services, connection, run)
         sealing.result()
+    scores.seal_reasons(connection, run)
 
 
 def _seal(services: Services, run: ScoringRun) -> None:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def explain_scores(services: Services, connection: scores.Connection, run: ScoringRun) -> int:
-    """Write the reasons of a sealed run into its table and seal that; return how many customers got some.
+    """Write the reasons of a ranked run into its table; return how many customers got some.
 
     Who: the top deciles by policy; everybody, where the table is small enough and the model explains fast.
     """
@@ -35,7 +35,7 @@ def explain_scores(services: Services, connection: scores.Connection, run: Scori
             blocks = read_blocks(services.database, model.encoder, risky_customers_of(run, lowest))
             batches = prefetched(_explained(blocks, model.encoder, explainer))
             count = scores.load_reasons(connection, run, batches)
-        scores.seal_reasons(connection, run, count)
+        scores.mark_explained(connection, run, count)
     log.info("Reasons for %s of %s customers.", f"{count:,}", f"{run.scored_count:,}")
     return count
 

@@ -6,10 +6,15 @@ from churn.records import Decision, Notice, ScoringRun
 from churn.services import Services
 
 
-def reject_run(services: Services, run: ScoringRun, decision: Decision) -> RunRejected:
-    """Record the rejection, send a notice, and return the error to raise; the published table stays as it is."""
-    with services.database.transaction() as connection:
-        scoring_runs.mark_rejected(connection, run, decision)
+def reject_run(
+    services: Services, connection: scoring_runs.Connection, run: ScoringRun, decision: Decision
+) -> RunRejected:
+    """Record the rejection, send a notice, and return the error to raise; the published table stays as it is.
+
+    `connection` is the one that holds the lock of the work that failed: whoever was taken over has lost it, and can
+    reject nothing any more. Raises TakenOver where the run has moved on since `run` was read.
+    """
+    scoring_runs.mark_rejected(connection, run, decision)
     services.notifier.send(
         Notice(
             title=f"Scores of {run.snapshot_date} were not published",

@@ -15,7 +15,7 @@ from churn.core.prefetch import prefetched
 from churn.db import scores, scoring_parts, scoring_runs
 from churn.db.feature_stream import CustomerBlock, read_blocks
 from churn.db.score_sources import changed_customers_of, customers_of
-from churn.errors import RunRejected, ScoresUnusable
+from churn.errors import ScoresUnusable
 from churn.jobs.choose_engine import choose_engine
 from churn.jobs.reject_run import reject_run
 from churn.records import Decision, Rule, ScoringPart, ScoringRun
@@ -32,20 +32,21 @@ def score_part(services: Services, scoring_run_id: int, part_number: int) -> Sco
     RunRejected where the model gives something that is not a probability, RunNotOpen, TakenOver, DatabaseFull.
     """
     name = f"scoring run {scoring_run_id} part {part_number}"
-    try:
-        with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
-            part = scoring_parts.claim(connection, scoring_run_id, part_number)
-            if part.finished_at is not None:
-                log.info("Part %s of scoring run %s is finished already.", part_number, scoring_run_id)
-                return part
-            run = scoring_runs.get(connection, scoring_run_id)
-            scoring_runs.require_state(run, "open")
-            model = services.registry.load(run.model_version, expected_digest=run.model_digest)
-            engine = choose_engine(services, run.model_version, run.model_digest, model)
+    with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
+        part = scoring_parts.claim(connection, scoring_run_id, part_number)
+        if part.finished_at is not None:
+            log.info("Part %s of scoring run %s is finished already.", part_number, scoring_run_id)
+            return part
+        run = scoring_runs.get(connection, scoring_run_id)
+        scoring_runs.require_state(run, "open")
+        model = services.registry.load(run.model_version, expected_digest=run.model_digest)
+        engine = choose_engine(services, run.model_version, run.model_digest, model)
+        try:
             with connection.transaction():
                 return _score(services, connection, run, part, model, engine)
-    except ScoresUnusable as error:
-        raise _rejected(services, scoring_run_id, error) from error
+        except ScoresUnusable as error:
+            rule = Rule("every score is a probability", False, "something else", "0 to 1")
+            raise reject_run(services, connection, run, Decision(False, error.message, (rule,))) from error
 
 
 def _score(
@@ -103,11 +104,3 @@ def _require_probabilities(block: CustomerBlock, probabilities: np.ndarray) -> N
             f" ({int(wrong.sum())} such scores in the first {len(block)} customers that hold one).",
             "Promote another version, then `churn score run`.",
         )
-
-
-def _rejected(services: Services, scoring_run_id: int, error: ScoresUnusable) -> RunRejected:
-    rule = Rule("every score is a probability", False, "something else", "0 to 1")
-    decision = Decision(False, error.message, (rule,))
-    with services.database.transaction() as connection:
-        run = scoring_runs.get(connection, scoring_run_id)
-    return reject_run(services, run, decision)
