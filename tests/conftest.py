@@ -145,11 +145,16 @@ def services(pipeline: Database, mlflow_server: TestMlflow, tmp_path: Path) -> S
             MLFLOW_TRACKING_URI=mlflow_server.tracking_uri,
         )
     )
-    client = MlflowClient(opened.tracking.tracking_uri, opened.tracking.tracking_uri)
+    without_aliases(opened.tracking.tracking_uri)
+    return opened
+
+
+def without_aliases(tracking_uri: str) -> None:
+    """Leave a registry its versions, which tests share, but none of them in Production or staging."""
+    client = MlflowClient(tracking_uri, tracking_uri)
     for model in client.search_registered_models():
         for alias in model.aliases:
             client.delete_registered_model_alias(model.name, alias)
-    return opened
 
 
 @pytest.fixture(scope="session")

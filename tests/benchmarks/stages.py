@@ -47,7 +47,8 @@ def read(services: Services, _: Engine, run: ScoringRun) -> dict[str, Cost]:
 def predict(services: Services, engine: Engine, run: ScoringRun) -> dict[str, Cost]:
     """The product's engine on a matrix in memory, one thread; the time is that of all rows at the rate of some."""
     source = sql.SQL("{} LIMIT {}").format(_customers(run), sql.Literal(PREDICTED_ROWS))
-    matrix = np.vstack([block.matrix for block in read_blocks(services.database, _encoder(services, run), source)])
+    blocks = read_blocks(services.database, _encoder(services, run), source, "a benchmark")
+    matrix = np.vstack([block.matrix for block in blocks])
     with _costing() as cost:
         engine.probabilities(matrix)
     return {"predict": {name: taken * (run.scored_count or 0) / len(matrix) for name, taken in cost.items()}}

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
@@ -28,7 +27,7 @@ from churn.records import ModelVersion
 from churn.registry import MODEL_NAME, Registry
 from churn.simulator import simulate
 from churn.tracking import Tracking
-from tests.conftest import TestMlflow
+from tests.conftest import TestMlflow, without_aliases
 
 POLICY = Policy()
 CUSTOMERS = next(simulate(1_500, seed=11))
@@ -41,13 +40,10 @@ def model() -> ChurnModel:
 
 
 @pytest.fixture
-def registry(mlflow_server: TestMlflow) -> Iterator[Registry]:
-    """A registry without any version: what a test registers is gone after it."""
-    registry = Registry(mlflow_server.tracking_uri)
-    yield registry
-    client = mlflow.MlflowClient(mlflow_server.tracking_uri)
-    for registered in client.search_registered_models(f"name = '{MODEL_NAME}'"):
-        client.delete_registered_model(registered.name)
+def registry(mlflow_server: TestMlflow) -> Registry:
+    """A registry without a Production version."""
+    without_aliases(mlflow_server.tracking_uri)
+    return Registry(mlflow_server.tracking_uri)
 
 
 def register(registry: Registry, model: ChurnModel, tags: dict[str, str] | None = None) -> ModelVersion:

@@ -1,14 +1,14 @@
 """Overlap: the next items are made while the present one is used."""
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def prefetched(source: Generator[T, None, None], depth: int = 2) -> Iterator[T]:
+def prefetched(source: Generator[T, None, None], depth: int = 2) -> Generator[T, None, None]:
     """Yield what `source` yields, made in a thread of its own and at most `depth` items ahead.
 
     What `source` raises is raised here, in its turn. Leaving early closes `source`.

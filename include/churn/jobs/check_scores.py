@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from churn.core.run_checks import baseline_of_reference, baseline_of_runs, check_run
 from churn.db import scores, scoring_runs
 from churn.errors import NotFound
-from churn.jobs.explain_scores import explain_scores
+from churn.jobs.explain_scores import checks_lock, explain_scores
 from churn.jobs.reject_run import reject_run
 from churn.policy import Policy
 from churn.records import Decision, ExpectationResult, Rule, ScoreBaseline, ScoringRun
@@ -22,8 +22,7 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
     Whatever of that is done already is skipped. A shadow run is compared with the published one instead of being
     published. Raises RunRejected with every failed rule, after recording it and sending a notice.
     """
-    name = f"scoring run {scoring_run_id}"
-    with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
+    with services.database.exclusive(checks_lock(scoring_run_id), services.policy.takeover_after_seconds) as connection:
         run = scoring_runs.get(connection, scoring_run_id)
         if run.state in ("checked", "published"):
             return run

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Generator
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,11 @@ from churn.services import Services
 log = logging.getLogger(__name__)
 
 
+def checks_lock(scoring_run_id: int) -> str:
+    """The lock whose holder checks, and so explains, a run."""
+    return f"scoring run {scoring_run_id}"
+
+
 def explain_scores(services: Services, connection: scores.Connection, run: ScoringRun) -> int:
     """Write the reasons of a ranked run into its table; return how many customers got some.
 
@@ -32,9 +38,10 @@ def explain_scores(services: Services, connection: scores.Connection, run: Scori
     with connection.transaction():
         count = 0
         if lowest is not None:
-            blocks = read_blocks(services.database, model.encoder, risky_customers_of(run, lowest))
-            batches = prefetched(_explained(blocks, model.encoder, explainer))
-            count = scores.load_reasons(connection, run, batches)
+            source = risky_customers_of(run, lowest)
+            blocks = read_blocks(services.database, model.encoder, source, checks_lock(run.scoring_run_id))
+            with closing(prefetched(_explained(blocks, model.encoder, explainer))) as batches:
+                count = scores.load_reasons(connection, run, batches)
         scores.mark_explained(connection, run, count)
     log.info("Reasons for %s of %s customers.", f"{count:,}", f"{run.scored_count:,}")
     return count
@@ -59,9 +66,10 @@ def explained_from(run: ScoringRun, policy: Policy, is_fast: bool) -> float | No
 def _explained(
     blocks: Generator[CustomerBlock, None, None], encoder: FeatureEncoder, explainer: Explainer
 ) -> Generator[pa.RecordBatch, None, None]:
-    for block in blocks:
-        reasons = top_reasons(encoder, block.matrix, explainer.contributions(block.matrix))
-        yield pa.record_batch([block.customer_ids, _as_lists(reasons)], schema=scores.REASONS)
+    with closing(blocks):
+        for block in blocks:
+            reasons = top_reasons(encoder, block.matrix, explainer.contributions(block.matrix))
+            yield pa.record_batch([block.customer_ids, _as_lists(reasons)], schema=scores.REASONS)
 
 
 def _as_lists(reasons: Reasons) -> pa.ListArray:

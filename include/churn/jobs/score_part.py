@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,7 @@ def score_part(services: Services, scoring_run_id: int, part_number: int) -> Sco
     and can write nothing more. Raises ArtifactRejected where the model is not the one the run recorded,
     RunRejected where the model gives something that is not a probability, RunNotOpen, TakenOver, DatabaseFull.
     """
-    name = f"scoring run {scoring_run_id} part {part_number}"
+    name = _lock_name(scoring_run_id, part_number)
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
         part = scoring_parts.claim(connection, scoring_run_id, part_number)
         if part.finished_at is not None:
@@ -49,6 +50,10 @@ def score_part(services: Services, scoring_run_id: int, part_number: int) -> Sco
             raise reject_run(services, connection, run, Decision(False, error.message, (rule,))) from error
 
 
+def _lock_name(scoring_run_id: int, part_number: int) -> str:
+    return f"scoring run {scoring_run_id} part {part_number}"
+
+
 def _score(
     services: Services,
     connection: scores.Connection,
@@ -63,9 +68,9 @@ def _score(
         carried_count = scores.carry_over(connection, run, part, base)
         source = changed_customers_of(run, part, base)
     unknown: Counter[str] = Counter()
-    blocks = read_blocks(services.database, model.encoder, source)
-    batches = prefetched(_scored(blocks, model.encoder, engine, unknown))
-    row_count = carried_count + scores.load(connection, run, batches)
+    blocks = read_blocks(services.database, model.encoder, source, _lock_name(run.scoring_run_id, part.part_number))
+    with closing(prefetched(_scored(blocks, model.encoder, engine, unknown))) as batches:
+        row_count = carried_count + scores.load(connection, run, batches)
     scored = replace(
         part,
         engine=engine.name,
@@ -84,14 +89,15 @@ def _scored(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Predict block by block, counting the cells that the model had to do without."""
     count = 0
-    for block in blocks:
-        probabilities = engine.probabilities(block.matrix)
-        _require_probabilities(block, probabilities)
-        missing = np.isnan(block.matrix).sum(axis=0)
-        unknown.update({name: int(cells) for name, cells in zip(encoder.names, missing, strict=True) if cells})
-        count += len(block)
-        log.debug("Scored %s customers.", f"{count:,}")
-        yield pa.record_batch([block.customer_ids, pa.array(probabilities)], schema=scores.SCORES)
+    with closing(blocks):
+        for block in blocks:
+            probabilities = engine.probabilities(block.matrix)
+            _require_probabilities(block, probabilities)
+            missing = np.isnan(block.matrix).sum(axis=0)
+            unknown.update({name: int(cells) for name, cells in zip(encoder.names, missing, strict=True) if cells})
+            count += len(block)
+            log.debug("Scored %s customers.", f"{count:,}")
+            yield pa.record_batch([block.customer_ids, pa.array(probabilities)], schema=scores.SCORES)
 
 
 def _require_probabilities(block: CustomerBlock, probabilities: np.ndarray) -> None:
