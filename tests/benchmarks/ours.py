@@ -7,9 +7,6 @@ follows is the whole job, from opening the run to publishing it, checks included
 import dataclasses
 from typing import Any
 
-import pyarrow.dataset  # what pandas imports when the first reference is read
-import pyarrow.parquet  # noqa: F401
-
 from churn.core.engines import Engine
 from churn.core.model import ChurnModel
 from churn.jobs import score_customers as job

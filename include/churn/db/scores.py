@@ -65,6 +65,11 @@ def carry_over(connection: Connection, run: ScoringRun, part: ScoringPart, base:
     return connection.execute(statement).rowcount
 
 
+def close(connection: Connection, run: ScoringRun) -> None:
+    """End the loading of a run: its scores are complete, and known to the server's planner. Twice is no harm."""
+    connection.execute(query("close_score_table"), {"scoring_run_id": run.scoring_run_id})
+
+
 def rank(connection: Connection, run: ScoringRun) -> None:
     """Count a loaded run, find its percentile cuts, and call it scored."""
     with connection.transaction():
@@ -103,7 +108,7 @@ def drop(connection: Connection, run: ScoringRun) -> bool:
 
 
 def summarise(connection: Connection, run: ScoringRun) -> ScoreSummary:
-    """Read what the checks before publishing look at."""
+    """Read what the checks before publishing look at from a sealed run."""
     row = connection.execute(
         query("summarise_run"), {"scoring_run_id": run.scoring_run_id, "extract_id": run.extract_id}
     ).fetchone()

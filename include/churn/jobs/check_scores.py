@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from churn.core.run_checks import baseline_of_reference, baseline_of_runs, check_run
 from churn.db import scores, scoring_runs
@@ -9,7 +10,7 @@ from churn.errors import NotFound
 from churn.jobs.explain_scores import checks_lock, explain_scores
 from churn.jobs.reject_run import reject_run
 from churn.policy import Policy
-from churn.records import Decision, ExpectationResult, Rule, ScoreBaseline, ScoringRun
+from churn.records import Decision, ExpectationResult, Judgement, Rule, ScoreBaseline, ScoreSummary, ScoringRun
 from churn.run_judge import RunJudge
 from churn.services import Services
 
@@ -28,11 +29,8 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
             return run
         scoring_runs.require_state(run, "open", "scored")
         with _judge_of(services, run) as judge:  # gets ready while the key is built
-            if run.state == "open":
-                scores.rank(connection, run)
-            _seal_and_explain(services, connection, scoring_runs.get(connection, scoring_run_id))
-            run = scoring_runs.get(connection, scoring_run_id)
-            decision = _decide(services, connection, run, judge)
+            run, summary, judgement = _seal_and_explain(services, connection, run, judge)
+        decision = _decide(services, connection, run, summary, judgement)
         if not decision.approved:
             raise reject_run(services, connection, run, decision)
         scoring_runs.mark_checked(connection, run, decision)
@@ -47,29 +45,37 @@ def _judge_of(services: Services, run: ScoringRun) -> RunJudge:
     return RunJudge(url, services.project_dir, services.reports)
 
 
-def _seal_and_explain(services: Services, connection: scores.Connection, run: ScoringRun) -> None:
-    """The server builds the key while the reasons are found and written; whatever is done already is skipped."""
+def _seal_and_explain(
+    services: Services, connection: scores.Connection, run: ScoringRun, judge: RunJudge
+) -> tuple[ScoringRun, ScoreSummary, Judgement]:
+    """The server builds the key and judges the scores while they are ranked and explained."""
+    scores.close(connection, run)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        sealing = beside.submit(_seal, services, run)
+        summarising = beside.submit(_seal_and_summarise, services, run, judge)
+        if run.state == "open":
+            scores.rank(connection, run)
+        run = scoring_runs.get(connection, run.scoring_run_id)
         if run.explained_count is None:
             explain_scores(services, connection, run)
-        sealing.result()
+        summary = replace(summarising.result(), cuts=tuple(run.percentile_cuts or ()))
     scores.seal_reasons(connection, run)
+    return scoring_runs.get(connection, run.scoring_run_id), summary, judge.answer()
 
 
-def _seal(services: Services, run: ScoringRun) -> None:
+def _seal_and_summarise(services: Services, run: ScoringRun, judge: RunJudge) -> ScoreSummary:
     name = f"seal scoring run {run.scoring_run_id}"
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
         scores.seal(connection, run)
+        judge.ask(run)
+        return scores.summarise(connection, run)
 
 
-def _decide(services: Services, connection: scores.Connection, run: ScoringRun, judge: RunJudge) -> Decision:
+def _decide(
+    services: Services, connection: scores.Connection, run: ScoringRun, summary: ScoreSummary, judgement: Judgement
+) -> Decision:
     policy = Policy.model_validate(run.policy)
-    judge.ask(run)
-    summary = scores.summarise(connection, run)  # meanwhile
-    suite = [_as_rule(each) for each in judge.answer().results]
     baseline = _baseline(services, connection, run, policy.baseline_run_count)
-    return check_run(summary, run.model_digest, baseline, policy, suite)
+    return check_run(summary, run.model_digest, baseline, policy, [_as_rule(each) for each in judgement.results])
 
 
 def _as_rule(result: ExpectationResult) -> Rule:

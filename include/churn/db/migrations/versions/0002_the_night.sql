@@ -245,8 +245,20 @@ BEGIN
 END
 $$;
 
+-- Loaded: nobody may insert any more, and whoever reads the table is planned for by what is in it.
+CREATE FUNCTION churn.close_score_table(p_scoring_run_id bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM churn.scoring_parts WHERE scoring_run_id = p_scoring_run_id AND finished_at IS NULL) THEN
+        RAISE EXCEPTION 'scoring run % has unfinished parts', p_scoring_run_id;
+    END IF;
+    EXECUTE format('REVOKE INSERT ON churn.%I FROM churn_pipeline', 'scores_' || p_scoring_run_id);
+    EXECUTE format('ANALYZE churn.%I', 'scores_' || p_scoring_run_id);
+END
+$$;
+
 -- Key, statistics, partition; and no right to insert any more, for anyone who wakes late. Sealing twice is no harm.
--- The key is an index first: while that is built, the table can be read, and so the reasons be found.
+-- The key is an index first: while that is built, the table can be read, and so be ranked and explained.
 CREATE FUNCTION churn.seal_score_table(p_scoring_run_id bigint, p_base text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET maintenance_work_mem = '128MB' AS $$
 DECLARE
@@ -289,8 +301,8 @@ $$;
 -- Who may do what --------------------------------------------------------------------------------------------
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA churn FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION churn.open_score_tables(bigint), churn.seal_score_table(bigint, text),
-    churn.drop_score_tables(bigint) TO churn_pipeline;
+GRANT EXECUTE ON FUNCTION churn.open_score_tables(bigint), churn.close_score_table(bigint),
+    churn.seal_score_table(bigint, text), churn.drop_score_tables(bigint) TO churn_pipeline;
 REVOKE INSERT ON churn.scores FROM churn_pipeline;
 GRANT SELECT ON ALL TABLES IN SCHEMA churn, crm, monitoring TO churn_pipeline;
 GRANT INSERT ON churn.scoring_parts, churn.publications, churn.engines, monitoring.shadow_comparisons
