@@ -12,6 +12,8 @@ import pandas as pd
 import psycopg
 import pytest
 import s3fs
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from mlflow import MlflowClient
 from psycopg import sql
 from pydantic import SecretStr
@@ -26,6 +28,10 @@ from tests.moto_server import empty_bucket, moto_server
 from tests.server import Server
 
 PASSWORD = "only-for-tests"
+
+# A busy machine is no finding: speed is for `make bench`.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 
 @dataclass(frozen=True)
