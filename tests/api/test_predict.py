@@ -183,7 +183,7 @@ cells = st.one_of(
 names = st.one_of(st.sampled_from([column.name for column in COLUMNS]), st.text(max_size=20))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=st.dictionaries(names, cells, max_size=20))
 def test_no_field_value_makes_the_server_fail(client: FlaskClient, body: dict[str, Any]) -> None:
     response = post(client, json.dumps(body))
@@ -204,7 +204,7 @@ valid_records = st.fixed_dictionaries(
 ).filter(bool)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(record=valid_records)
 def test_every_record_that_keeps_the_contract_is_scored(
     client: FlaskClient, registry: TestRegistry, record: dict[str, Any]

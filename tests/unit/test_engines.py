@@ -140,7 +140,7 @@ def rows_on_the_price_grid(count: int) -> Matrix:
     return rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.float64, (3, 19), elements=st.floats(-1e9, 1e9) | st.just(np.nan)))
 def test_any_numbers_go_the_way_of_the_library(rows: Matrix) -> None:
     assert compare(reference_engine(WIDE), COMPILED_WIDE, rows).is_bitwise
