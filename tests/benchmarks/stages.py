@@ -47,7 +47,7 @@ def read(services: Services, _: Engine, run: ScoringRun) -> dict[str, Cost]:
 def predict(services: Services, engine: Engine, run: ScoringRun) -> dict[str, Cost]:
     """The product's engine on a matrix in memory, one thread; the time is that of all rows at the rate of some."""
     source = sql.SQL("{} LIMIT {}").format(_customers(run), sql.Literal(PREDICTED_ROWS))
-    blocks = read_blocks(services.database, _encoder(services, run), source, "a benchmark")
+    blocks = read_blocks(services.database, _encoder(services, run), source)
     matrix = np.vstack([block.matrix for block in blocks])
     with _costing() as cost:
         engine.probabilities(matrix)

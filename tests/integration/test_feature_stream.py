@@ -28,7 +28,7 @@ def test_customers_come_in_blocks_encoded_as_the_model_asks(
     )
     frame = current_customers(services)
     for encoder in (FeatureEncoder.from_contract(), own):
-        blocks = list(read_blocks(services.database, encoder, EVERYONE, "a test"))
+        blocks = list(read_blocks(services.database, encoder, EVERYONE))
         assert len(blocks) > 1
         keys = np.concatenate([block.customer_ids.to_numpy(zero_copy_only=False) for block in blocks])
         in_key_order = np.argsort(keys)
@@ -49,14 +49,14 @@ def test_what_the_history_stores_is_the_contract_packed(services: Services, chur
 def test_no_customers_give_no_blocks(services: Services) -> None:
     admit_simulated(services, count=10)
     nobody = sql.SQL("churn.customer_history AS history WHERE history.extract_id = 99")
-    assert list(read_blocks(services.database, FeatureEncoder.from_contract(), nobody, "a test")) == []
+    assert list(read_blocks(services.database, FeatureEncoder.from_contract(), nobody)) == []
 
 
 def test_a_statement_that_fails_in_the_middle_is_not_taken_for_the_end(services: Services) -> None:
     admit_simulated(services, count=2_000)
     failing = sql.SQL("churn.customer_history AS history WHERE extract_id = 1 AND 1 / (tenure - 40) > -99")
     with pytest.raises(Exception, match="division by zero"):
-        list(read_blocks(services.database, FeatureEncoder.from_contract(), failing, "a test"))
+        list(read_blocks(services.database, FeatureEncoder.from_contract(), failing))
 
 
 def test_a_lost_connection_says_what_to_do(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,6 @@ def test_a_lost_connection_says_what_to_do(services: Services, monkeypatch: pyte
         services.database,
         FeatureEncoder.from_contract(),
         sql.SQL("{0}, generate_series(1, 200)").format(sql.SQL("(SELECT * FROM churn.customer_history) AS history")),
-        "a test",
     )
     next(blocks)
     with services.database.transaction() as connection:

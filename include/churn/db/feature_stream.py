@@ -16,7 +16,6 @@ from churn.core.feature_packing import FeaturePacking, Place
 from churn.core.features import FeatureEncoder, Matrix
 from churn.core.prefetch import prefetched
 from churn.db.database import Database, query
-from churn.db.takeover import READER_NAME
 from churn.errors import DatabaseUnavailable
 
 pa.set_memory_pool(pa.system_memory_pool())  # mimalloc would keep a block's memory for later
@@ -37,18 +36,17 @@ class CustomerBlock:
 
 
 def read_blocks(
-    database: Database, encoder: FeatureEncoder, source: sql.Composable, lock_name: str
+    database: Database, encoder: FeatureEncoder, source: sql.Composable
 ) -> Generator[CustomerBlock, None, None]:
     """Stream customers, encoded as the model asks. Memory is bounded by a few blocks, whatever the number of rows.
 
-    `source` is what follows FROM in a statement over churn.customer_history AS history. `lock_name` is the lock for
-    whose holder this reads: the next holder ends the reading. Whoever leaves early closes the generator: a statement
-    that nobody reads keeps its tables locked.
+    `source` is what follows FROM in a statement over churn.customer_history AS history. Whoever leaves early closes the
+    generator: a statement that nobody reads keeps its tables locked.
     Raises DatabaseUnavailable where the connection cannot be made or is lost.
     """
     packing = FeaturePacking.of(encoder)
     statement = select_features(packing, source).as_string()
-    with closing(prefetched(_csv_blocks(database, statement, READER_NAME.format(lock_name)))) as blocks:
+    with closing(prefetched(_csv_blocks(database, statement))) as blocks:
         for block in blocks:
             yield _decoded(packing, block)
 
@@ -102,10 +100,10 @@ def _decoded(packing: FeaturePacking, csv: bytes) -> CustomerBlock:
     return CustomerBlock(keys, packing.unpack(words, numbers, len(keys)))
 
 
-def _csv_blocks(database: Database, statement: str, reader_name: str) -> Generator[bytes, None, None]:
+def _csv_blocks(database: Database, statement: str) -> Generator[bytes, None, None]:
     """The rows of a statement as blocks of whole CSV lines. No admitted value holds a line break."""
     with asyncio.Runner() as runner:
-        copy = _Copy(database, statement, reader_name)
+        copy = _Copy(database, statement)
         try:
             runner.run(copy.start())
             while block := runner.run(copy.next_block()):
@@ -122,8 +120,8 @@ def _csv_blocks(database: Database, statement: str, reader_name: str) -> Generat
 class _Copy:
     """One COPY TO STDOUT. asyncpg hands it over in large pieces where psycopg makes an object of every row."""
 
-    def __init__(self, database: Database, statement: str, reader_name: str) -> None:
-        self._database, self._statement, self._reader_name = database, statement, reader_name
+    def __init__(self, database: Database, statement: str) -> None:
+        self._database, self._statement = database, statement
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=64)
         self._rest = b""
         self._task: asyncio.Task[None] | None = None
@@ -152,11 +150,7 @@ class _Copy:
 
     async def _read(self) -> None:
         try:
-            connection = await asyncpg.connect(
-                self._database.url,
-                timeout=_CONNECT_SECONDS,
-                server_settings={"application_name": self._reader_name},
-            )
+            connection = await asyncpg.connect(self._database.url, timeout=_CONNECT_SECONDS)
             try:
                 await connection.copy_from_query(self._statement, output=self._pieces.put, format="csv")
             finally:

@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 
-READER_NAME = "churn, reading for {}"  # the application name of connections that read for the holder of a lock
-
 _TRY = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0)) AS got"
 # The key of a lock is shown in two halves. A holder gets on while its server process works or its COPY grows.
 _HOLDER = """
@@ -29,17 +27,12 @@ WHERE locks.locktype = 'advisory' AND locks.granted AND locks.objsubid = 1
   AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (locks.classid::bigint << 32) | locks.objid::bigint = hashtextextended(%(name)s, 0)
 """
-_END_READERS = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = %(name)s
-"""
 
 
 def take_lock(connection: Connection, name: str, patience_seconds: float) -> None:
     """Take the lock `name` for the life of the connection (in autocommit mode).
 
-    Waits for a holder that gets on, and ends the connection of one that has not for `patience_seconds`. Whatever still
-    reads for an earlier holder is ended too: an unread statement would keep its tables locked.
+    Waits for a holder that gets on, and ends the connection of one that has not for `patience_seconds`.
     """
     seen: dict[str, Any] | None = None
     seen_at = time.monotonic()
@@ -51,7 +44,6 @@ def take_lock(connection: Connection, name: str, patience_seconds: float) -> Non
             log.warning("%s: its holder (server process %s) has stopped; taking over.", name, holder["pid"])
             connection.execute("SELECT pg_terminate_backend(%s, 5000)", (holder["pid"],))
         time.sleep(POLL_SECONDS)
-    connection.execute(_END_READERS, {"name": READER_NAME.format(name)})
 
 
 def _one(connection: Connection, statement: str, name: str) -> dict[str, Any]:

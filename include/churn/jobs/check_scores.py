@@ -2,12 +2,11 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from churn.core.run_checks import baseline_of_reference, baseline_of_runs, check_run
 from churn.db import scores, scoring_runs
 from churn.errors import NotFound
-from churn.jobs.explain_scores import checks_lock, explain_scores
+from churn.jobs.explain_scores import explain_scores
 from churn.jobs.reject_run import reject_run
 from churn.policy import Policy
 from churn.records import Decision, ExpectationResult, Judgement, Rule, ScoreBaseline, ScoreSummary, ScoringRun
@@ -23,7 +22,8 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
     Whatever of that is done already is skipped. A shadow run is compared with the published one instead of being
     published. Raises RunRejected with every failed rule, after recording it and sending a notice.
     """
-    with services.database.exclusive(checks_lock(scoring_run_id), services.policy.takeover_after_seconds) as connection:
+    name = f"scoring run {scoring_run_id}"
+    with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
         run = scoring_runs.get(connection, scoring_run_id)
         if run.state in ("checked", "published"):
             return run
@@ -48,25 +48,34 @@ def _judge_of(services: Services, run: ScoringRun) -> RunJudge:
 def _seal_and_explain(
     services: Services, connection: scores.Connection, run: ScoringRun, judge: RunJudge
 ) -> tuple[ScoringRun, ScoreSummary, Judgement]:
-    """The server builds the key and judges the scores while they are ranked and explained."""
+    """Rank the scores while their key is built, and explain them while they are judged.
+
+    Not all at once: the seal would wait for whoever reads the table, and everybody else for the seal.
+    """
     scores.close(connection, run)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        summarising = beside.submit(_seal_and_summarise, services, run, judge)
+        sealing = beside.submit(_seal, services, run)
         if run.state == "open":
             scores.rank(connection, run)
+        sealing.result()
         run = scoring_runs.get(connection, run.scoring_run_id)
+        judge.ask(run)
+        summarising = beside.submit(_summarise, services, run)
         if run.explained_count is None:
             explain_scores(services, connection, run)
-        summary = replace(summarising.result(), cuts=tuple(run.percentile_cuts or ()))
-    scores.seal_reasons(connection, run)
+        scores.seal_reasons(connection, run)
+        summary = summarising.result()
     return scoring_runs.get(connection, run.scoring_run_id), summary, judge.answer()
 
 
-def _seal_and_summarise(services: Services, run: ScoringRun, judge: RunJudge) -> ScoreSummary:
+def _seal(services: Services, run: ScoringRun) -> None:
     name = f"seal scoring run {run.scoring_run_id}"
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
         scores.seal(connection, run)
-        judge.ask(run)
+
+
+def _summarise(services: Services, run: ScoringRun) -> ScoreSummary:
+    with services.database.transaction() as connection:
         return scores.summarise(connection, run)
 
 

@@ -22,11 +22,6 @@ from churn.services import Services
 log = logging.getLogger(__name__)
 
 
-def checks_lock(scoring_run_id: int) -> str:
-    """The lock whose holder checks, and so explains, a run."""
-    return f"scoring run {scoring_run_id}"
-
-
 def explain_scores(services: Services, connection: scores.Connection, run: ScoringRun) -> int:
     """Write the reasons of a ranked run into its table; return how many customers got some.
 
@@ -38,8 +33,7 @@ def explain_scores(services: Services, connection: scores.Connection, run: Scori
     with connection.transaction():
         count = 0
         if lowest is not None:
-            source = risky_customers_of(run, lowest)
-            blocks = read_blocks(services.database, model.encoder, source, checks_lock(run.scoring_run_id))
+            blocks = read_blocks(services.database, model.encoder, risky_customers_of(run, lowest))
             with closing(prefetched(_explained(blocks, model.encoder, explainer))) as batches:
                 count = scores.load_reasons(connection, run, batches)
         scores.mark_explained(connection, run, count)

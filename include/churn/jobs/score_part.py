@@ -32,7 +32,7 @@ def score_part(services: Services, scoring_run_id: int, part_number: int) -> Sco
     and can write nothing more. Raises ArtifactRejected where the model is not the one the run recorded,
     RunRejected where the model gives something that is not a probability, RunNotOpen, TakenOver, DatabaseFull.
     """
-    name = _lock_name(scoring_run_id, part_number)
+    name = f"scoring run {scoring_run_id} part {part_number}"
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
         part = scoring_parts.claim(connection, scoring_run_id, part_number)
         if part.finished_at is not None:
@@ -50,10 +50,6 @@ def score_part(services: Services, scoring_run_id: int, part_number: int) -> Sco
             raise reject_run(services, connection, run, Decision(False, error.message, (rule,))) from error
 
 
-def _lock_name(scoring_run_id: int, part_number: int) -> str:
-    return f"scoring run {scoring_run_id} part {part_number}"
-
-
 def _score(
     services: Services,
     connection: scores.Connection,
@@ -68,7 +64,7 @@ def _score(
         carried_count = scores.carry_over(connection, run, part, base)
         source = changed_customers_of(run, part, base)
     unknown: Counter[str] = Counter()
-    blocks = read_blocks(services.database, model.encoder, source, _lock_name(run.scoring_run_id, part.part_number))
+    blocks = read_blocks(services.database, model.encoder, source)
     with closing(prefetched(_scored(blocks, model.encoder, engine, unknown))) as batches:
         row_count = carried_count + scores.load(connection, run, batches)
     scored = replace(
