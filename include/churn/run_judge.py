@@ -1,8 +1,8 @@
 """The suite of a scoring run, judged by a process of its own.
 
-Great Expectations takes seconds to import and a good deal of memory. This process starts before the run is sealed and
-is ready when it is; the worker that scores stays small. It speaks one line of JSON each way, and the address of the
-database goes through its environment, where no list of processes shows it.
+Great Expectations takes seconds to import and a good deal of memory. This process gets ready before the run is sealed,
+with what the processor has left; the worker that scores stays small. It speaks one line of JSON each way, and the
+address of the database goes through its environment, where no list of processes shows it.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from churn.quality import judge_run, open_context
 from churn.records import Judgement, ScoringRun, as_json, from_json
 
 _ADDRESS = "CHURN_JUDGED_DATABASE_URL"
+_NICENESS = 10
 
 
 class RunJudge:
@@ -66,11 +67,14 @@ class RunJudge:
 
 def main() -> None:
     """Open the context named on the command line, wait for the run, answer on standard output."""
+    os.nice(_NICENESS)
     project_dir, reports = map(Path, sys.argv[1:])
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is not the answer
     context = open_context(os.environ.pop(_ADDRESS), project_dir, reports)
-    judgement = judge_run(context, **json.loads(sys.stdin.readline()), reports=reports)
-    answers.write(json.dumps(as_json(judgement)))
+    asked = sys.stdin.readline()
+    if asked:  # otherwise whoever scored is gone
+        judgement = judge_run(context, **json.loads(asked), reports=reports)
+        answers.write(json.dumps(as_json(judgement)))
 
 
 if __name__ == "__main__":

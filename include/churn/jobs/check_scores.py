@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 from churn.core.run_checks import baseline_of_reference, baseline_of_runs, check_run
 from churn.db import scores, scoring_runs
@@ -16,11 +17,12 @@ from churn.services import Services
 log = logging.getLogger(__name__)
 
 
-def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
+def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None = None) -> ScoringRun:
     """Seal the loaded run, give its customers their reasons, and decide whether it may be published.
 
     Whatever of that is done already is skipped. A shadow run is compared with the published one instead of being
-    published. Raises RunRejected with every failed rule, after recording it and sending a notice.
+    published. `judge` is one that the caller has started early. Raises RunRejected with every failed rule, after
+    recording it and sending a notice.
     """
     name = f"scoring run {scoring_run_id}"
     with services.database.exclusive(name, services.policy.takeover_after_seconds) as connection:
@@ -28,8 +30,8 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
         if run.state in ("checked", "published"):
             return run
         scoring_runs.require_state(run, "open", "scored")
-        with _judge_of(services, run) as judge:  # gets ready while the key is built
-            run, summary, judgement = _seal_and_explain(services, connection, run, judge)
+        with nullcontext(judge) if judge else judge_of(services, scoring_run_id) as ready:
+            run, summary, judgement = _seal_and_explain(services, connection, run, ready)
         decision = _decide(services, connection, run, summary, judgement)
         if not decision.approved:
             raise reject_run(services, connection, run, decision)
@@ -40,8 +42,9 @@ def check_scores(services: Services, scoring_run_id: int) -> ScoringRun:
         return scoring_runs.get(connection, scoring_run_id)
 
 
-def _judge_of(services: Services, run: ScoringRun) -> RunJudge:
-    url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(run.scoring_run_id))
+def judge_of(services: Services, scoring_run_id: int) -> RunJudge:
+    """Start the judge of a run, which takes seconds to get ready."""
+    url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(scoring_run_id))
     return RunJudge(url, services.project_dir, services.reports)
 
 

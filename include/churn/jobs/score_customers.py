@@ -6,7 +6,7 @@ from datetime import date
 from churn.db import extracts, scores, scoring_parts, scoring_runs
 from churn.db.migrations import require_current_schema
 from churn.errors import NotFound
-from churn.jobs.check_scores import check_scores
+from churn.jobs.check_scores import check_scores, judge_of
 from churn.jobs.publish_scores import drop_old_scores, publish_scores
 from churn.jobs.score_part import score_part
 from churn.records import Extract, ModelVersion, RunMode, ScoringPart, ScoringRun
@@ -26,9 +26,10 @@ def score_customers(services: Services, mode: RunMode = "full", day: date | None
     if run.state == "published":
         return run
     run_id = run.scoring_run_id
-    for part in parts_of(services, run_id):
-        score_part(services, run_id, part.part_number)
-    run = check_scores(services, run_id)
+    with judge_of(services, run_id) as judge:  # gets ready beside the parts
+        for part in parts_of(services, run_id):
+            score_part(services, run_id, part.part_number)
+        run = check_scores(services, run_id, judge)
     if mode != "shadow":
         run = publish_scores(services, run_id)
         drop_old_scores(services)
