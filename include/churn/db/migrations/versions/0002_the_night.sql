@@ -252,6 +252,8 @@ BEGIN
     IF EXISTS (SELECT FROM churn.scoring_parts WHERE scoring_run_id = p_scoring_run_id AND finished_at IS NULL) THEN
         RAISE EXCEPTION 'scoring run % has unfinished parts', p_scoring_run_id;
     END IF;
+    -- Before its row in the catalogue is written: autovacuum takes the two in this order as well.
+    EXECUTE format('LOCK TABLE churn.%I IN SHARE UPDATE EXCLUSIVE MODE', 'scores_' || p_scoring_run_id);
     EXECUTE format('REVOKE INSERT ON churn.%I FROM churn_pipeline', 'scores_' || p_scoring_run_id);
     EXECUTE format('ANALYZE churn.%I', 'scores_' || p_scoring_run_id);
 END
@@ -273,6 +275,7 @@ BEGIN
     IF EXISTS (SELECT FROM churn.scoring_parts WHERE scoring_run_id = p_scoring_run_id AND finished_at IS NULL) THEN
         RAISE EXCEPTION 'scoring run % has unfinished parts', p_scoring_run_id;
     END IF;
+    EXECUTE format('LOCK TABLE churn.%I IN SHARE MODE', table_name);  -- first, as above
     EXECUTE format('REVOKE INSERT ON churn.%I FROM churn_pipeline', table_name);
     EXECUTE format('CREATE UNIQUE INDEX %I ON churn.%I (scoring_run_id, customer_id)', table_name || '_pkey', table_name);
     EXECUTE format('ANALYZE churn.%I', table_name);
