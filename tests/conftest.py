@@ -44,6 +44,20 @@ class TestServer:
     def url(self, role: str, database: str) -> str:
         return f"postgresql://{role}:{PASSWORD}@{LOOPBACK}:{self.port}/{database}"
 
+    def copy(self, template: str, name: str) -> "TestDatabase":
+        """A copy of a migrated database to which nobody is connected."""
+        statements = (
+            "DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+            "CREATE DATABASE {name} TEMPLATE {template}",
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+            "GRANT CONNECT ON DATABASE {name} TO churn_owner, churn_pipeline, churn_api, crm_reader, grafana_reader",
+        )
+        names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+        with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(sql.SQL(statement).format(**names))
+        return TestDatabase(self, name)
+
 
 @dataclass(frozen=True)
 class TestMlflow:
@@ -102,18 +116,7 @@ def migrated_template(postgres: TestServer) -> str:
 @pytest.fixture
 def churn_database(postgres: TestServer, migrated_template: str, request: pytest.FixtureRequest) -> TestDatabase:
     """A fresh churn database for one test."""
-    name = f"churn_{abs(hash(request.node.nodeid)) % 10**12}"
-    statements = (
-        "DROP DATABASE IF EXISTS {name} WITH (FORCE)",
-        "CREATE DATABASE {name} TEMPLATE {template}",
-        "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-        "GRANT CONNECT ON DATABASE {name} TO churn_owner, churn_pipeline, churn_api, crm_reader, grafana_reader",
-    )
-    names = {"name": sql.Identifier(name), "template": sql.Identifier(migrated_template)}
-    with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(sql.SQL(statement).format(**names))
-    return TestDatabase(postgres, name)
+    return postgres.copy(migrated_template, f"churn_{abs(hash(request.node.nodeid)) % 10**12}")
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from churn.jobs.score_customers import score_customers
 from churn.services import Services
@@ -24,24 +22,14 @@ from tests.judging import judge_at_hand
 
 __all__ = ["judge_at_hand"]  # pytest takes it from here
 
-UNDISTURBED = "churn_undisturbed"
-
-
-def copy_database(server: TestServer, name: str, template: str) -> None:
-    """Make a copy of a database to which nobody is connected."""
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(statement)
-
 
 @pytest.fixture(scope="session")
 def migrated_template(
     postgres: TestServer, migrated_template: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     """The schema with an evening in it: what every fresh database of these tests is copied from."""
-    copy_database(postgres, "churn_evening", migrated_template)
-    url = postgres.url("churn_pipeline", "churn_evening")
-    services = open_services(url, mlflow_server, tmp_path_factory.mktemp("evening"))
+    database = postgres.copy(migrated_template, "churn_evening")
+    services = open_services(database, mlflow_server, tmp_path_factory.mktemp("evening"))
     promote_model(services)
     admit_simulated(services, YESTERDAY_COUNT, YESTERDAY, seed=1)
     score_customers(services)
@@ -54,12 +42,10 @@ def undisturbed_texts(
     postgres: TestServer, migrated_template: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, str]:
     """Yesterday's table and tonight's, where nothing happens; kept in a database that no test touches."""
-    copy_database(postgres, UNDISTURBED, migrated_template)
-    services = open_services(
-        postgres.url("churn_pipeline", UNDISTURBED), mlflow_server, tmp_path_factory.mktemp("undisturbed")
-    )
+    database = postgres.copy(migrated_template, "churn_undisturbed")
+    services = open_services(database, mlflow_server, tmp_path_factory.mktemp("undisturbed"))
     promote_model(services)
-    reader = postgres.url("crm_reader", UNDISTURBED)
+    reader = database.as_role("crm_reader").url
     yesterday = read_table(reader).text
     score_customers(services)
     tonight = read_table(reader).text

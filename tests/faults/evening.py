@@ -22,8 +22,9 @@ YESTERDAY_COUNT, TODAY_COUNT = 6_000, 40_000
 YESTERDAY_RUN = 1
 
 
-def open_services(url: str, mlflow_server: TestMlflow, home: Path) -> Services:
+def open_services(database: TestDatabase, mlflow_server: TestMlflow, home: Path) -> Services:
     """The real services on a database, with folders of their own."""
+    url = database.as_role("churn_pipeline").url
     return Services.from_settings(Settings(home=home, database_url=url, MLFLOW_TRACKING_URI=mlflow_server.tracking_uri))
 
 

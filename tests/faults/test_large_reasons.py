@@ -1,7 +1,6 @@
 """The reasons of a table that no buffer holds: whoever stops reading it halfway leaves its statement open."""
 
-import threading
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,20 +14,16 @@ from churn.policy import Policy
 from churn.services import Services
 from tests.conftest import TestDatabase, TestMlflow, TestServer
 from tests.faults.children import start_night, wait_until
-from tests.faults.conftest import copy_database
 from tests.faults.evening import TODAY, open_services
 from tests.faults.places import Place
 from tests.jobs import admit_simulated, promote_model, with_changes
 
+pytestmark = pytest.mark.timeout(300)
+
 LARGE_COUNT = 400_000
-CHECK_SECONDS = 40.0
 END_WRITER = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_copy"
     " WHERE datname = current_database() AND command = 'COPY FROM' AND bytes_processed > 0"
-)
-END_READERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND usename = 'churn_pipeline' AND query LIKE 'COPY (SELECT%'"
 )
 
 
@@ -41,34 +36,14 @@ class LargeRun:
     policy_file: Path
     scoring_run_id: int
 
-    def end(self, which: str) -> bool:
-        """End the server's side of these connections; whether there was one."""
+    def check(self) -> str:
+        """Check the run; the state it comes to."""
+        return check_scores(self.services, self.scoring_run_id).state
+
+    def end_writer(self) -> bool:
+        """End the server's side of the connection that takes reasons; whether there was one."""
         with self.database.as_role("postgres").transaction() as connection:
-            return bool(connection.execute(which.encode()).fetchall())
-
-    def check(self) -> Callable[[], str]:
-        """Begin to check the run; return how to wait for the state it comes to, which raises what it raises."""
-        ended: list[str | DatabaseUnavailable] = []
-
-        def work() -> None:
-            try:
-                ended.append(check_scores(self.services, self.scoring_run_id).state)
-            except DatabaseUnavailable as error:
-                ended.append(error)
-
-        def wait() -> str:
-            thread.join(CHECK_SECONDS)
-            if thread.is_alive():
-                wait_until(lambda: self.end(END_READERS) is thread.is_alive(), "the check ends at last")
-                raise TimeoutError
-            (result,) = ended
-            if isinstance(result, DatabaseUnavailable):
-                raise result
-            return result
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        return wait
+            return bool(connection.execute(END_WRITER).fetchall())
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +51,9 @@ def large_template(
     postgres: TestServer, migrated_template: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     """A database in which the customers of a large night are admitted."""
-    copy_database(postgres, "churn_large", migrated_template)
-    url = postgres.url("churn_pipeline", "churn_large")
-    services = open_services(url, mlflow_server, tmp_path_factory.mktemp("large"))
-    admit_simulated(services, LARGE_COUNT, TODAY, seed=5)
-    return "churn_large"
+    large = postgres.copy(migrated_template, "churn_large")
+    admit_simulated(open_services(large, mlflow_server, tmp_path_factory.mktemp("large")), LARGE_COUNT, TODAY, seed=5)
+    return large.name
 
 
 @pytest.fixture
@@ -88,11 +61,10 @@ def large_run(
     postgres: TestServer, large_template: str, mlflow_server: TestMlflow, tmp_path: Path, request: pytest.FixtureRequest
 ) -> LargeRun:
     """The run of one test in a database of its own."""
-    database = TestDatabase(postgres, f"large_{abs(hash(request.node.nodeid)) % 10**12}")
-    copy_database(postgres, database.name, large_template)
+    database = postgres.copy(large_template, f"large_{abs(hash(request.node.nodeid)) % 10**12}")
     policy_file = tmp_path / "policy.toml"
     policy_file.write_text("takeover_after_seconds = 1\nreasons_for_all_up_to = 1_000_000\n", "utf-8")
-    opened = open_services(database.as_role("churn_pipeline").url, mlflow_server, tmp_path)
+    opened = open_services(database, mlflow_server, tmp_path)
     services = with_changes(opened, policy=Policy.load(policy_file))
     promote_model(services)
     run = open_run(services)
@@ -101,11 +73,12 @@ def large_run(
 
 
 def test_a_worker_whose_reasons_cannot_be_written_says_so(large_run: LargeRun) -> None:
-    wait = large_run.check()
-    wait_until(lambda: large_run.end(END_WRITER), "the server has taken reasons")
-    with pytest.raises(DatabaseUnavailable):
-        wait()
-    assert large_run.check()() == "checked"
+    with ThreadPoolExecutor(1) as beside:
+        checking = beside.submit(large_run.check)
+        wait_until(large_run.end_writer, "the server has taken reasons")
+        with pytest.raises(DatabaseUnavailable):
+            checking.result()
+    assert large_run.check() == "checked"
 
 
 def test_a_zombie_that_reads_a_large_table_does_not_hold_up_its_successor(large_run: LargeRun, tmp_path: Path) -> None:
@@ -113,7 +86,7 @@ def test_a_zombie_that_reads_a_large_table_does_not_hold_up_its_successor(large_
     zombie = start_night(large_run.services, tmp_path / "zombie.log", place, large_run.policy_file)
     try:
         zombie.wait_until_stopped()
-        assert large_run.check()() == "checked"
+        assert large_run.check() == "checked"
     finally:
         zombie.wake()
         assert zombie.wait() != 0

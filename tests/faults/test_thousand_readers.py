@@ -24,7 +24,7 @@ from churn.platform.ports import free_port
 from churn.platform.postgres import EmbeddedPostgres, create_database
 from churn.services import Services
 from churn.settings import PROJECT
-from tests.conftest import PASSWORD, TestMlflow, TestServer
+from tests.conftest import PASSWORD, TestDatabase, TestMlflow, TestServer
 from tests.faults.children import PATIENCE_SECONDS, wait_until
 from tests.faults.crowd import CUSTOMER_COUNT, READER_COUNT, URL
 from tests.faults.evening import TODAY, open_services, with_policy
@@ -76,7 +76,7 @@ def crowd_services(roomy_server: TestServer, services: Services, mlflow_server: 
     migrate(admin)
     for role in ("churn_pipeline", "crm_reader"):
         set_password(admin, role, PASSWORD)
-    opened = open_services(roomy_server.url("churn_pipeline", "churn"), mlflow_server, tmp_path)
+    opened = open_services(TestDatabase(roomy_server, "churn"), mlflow_server, tmp_path)
     promote_model(opened)
     admit_simulated(opened, CUSTOMER_COUNT, TODAY)
     return opened

@@ -4,7 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-import psycopg
 import pytest
 import s3fs
 
@@ -155,9 +154,7 @@ def test_blank_charges_beside_an_unusable_tenure_are_told_once(services: Service
 @pytest.fixture(scope="module")
 def settled(postgres: TestServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> Services:
     """The services of this module's own database, with one admitted extract."""
-    with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE churn_settled TEMPLATE {migrated_template}")
-    database = TestDatabase(postgres, "churn_settled").as_role("churn_pipeline")
+    database = postgres.copy(migrated_template, "churn_settled").as_role("churn_pipeline")
     services = open_services(database, tmp_path_factory.mktemp("settled"))
     land(services, DAY, customer_rows(50))
     validate_customers(services)

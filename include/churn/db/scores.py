@@ -67,7 +67,7 @@ def carry_over(connection: Connection, run: ScoringRun, part: ScoringPart, base:
 
 def close(connection: Connection, run: ScoringRun) -> None:
     """End the loading of a run: its scores are complete, and known to the server's planner. Twice is no harm."""
-    connection.execute(query("close_score_table"), {"scoring_run_id": run.scoring_run_id})
+    connection.execute(query("close_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "scores"})
 
 
 def rank(connection: Connection, run: ScoringRun) -> None:

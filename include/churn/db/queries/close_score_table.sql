@@ -1,1 +1,1 @@
-SELECT churn.close_score_table(%(scoring_run_id)s)
+SELECT churn.close_score_table(%(scoring_run_id)s, %(base)s)

@@ -245,40 +245,37 @@ BEGIN
 END
 $$;
 
--- Loaded: nobody may insert any more, and whoever reads the table is planned for by what is in it.
-CREATE FUNCTION churn.close_score_table(p_scoring_run_id bigint) RETURNS void
+-- Loaded: nobody may insert any more, not even who wakes late, and readers are planned for by what is in the table.
+CREATE FUNCTION churn.close_score_table(p_scoring_run_id bigint, p_base text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF EXISTS (SELECT FROM churn.scoring_parts WHERE scoring_run_id = p_scoring_run_id AND finished_at IS NULL) THEN
-        RAISE EXCEPTION 'scoring run % has unfinished parts', p_scoring_run_id;
-    END IF;
-    -- Before its row in the catalogue is written: autovacuum takes the two in this order as well.
-    EXECUTE format('LOCK TABLE churn.%I IN SHARE UPDATE EXCLUSIVE MODE', 'scores_' || p_scoring_run_id);
-    EXECUTE format('REVOKE INSERT ON churn.%I FROM churn_pipeline', 'scores_' || p_scoring_run_id);
-    EXECUTE format('ANALYZE churn.%I', 'scores_' || p_scoring_run_id);
-END
-$$;
-
--- Key, statistics, partition; and no right to insert any more, for anyone who wakes late. Sealing twice is no harm.
--- The key is an index first: while that is built, the table can be read, and so be ranked and explained.
-CREATE FUNCTION churn.seal_score_table(p_scoring_run_id bigint, p_base text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET maintenance_work_mem = '128MB' AS $$
 DECLARE
     table_name text := p_base || '_' || p_scoring_run_id;
 BEGIN
     IF p_base NOT IN ('scores', 'score_reasons') THEN
         RAISE EXCEPTION 'there are no tables of a run called %', p_base;
     END IF;
-    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(format('churn.%I', table_name))) THEN
-        RETURN;
-    END IF;
     IF EXISTS (SELECT FROM churn.scoring_parts WHERE scoring_run_id = p_scoring_run_id AND finished_at IS NULL) THEN
         RAISE EXCEPTION 'scoring run % has unfinished parts', p_scoring_run_id;
     END IF;
-    EXECUTE format('LOCK TABLE churn.%I IN SHARE MODE', table_name);  -- first, as above
+    -- Before its row in the catalogue is written: autovacuum takes the two in this order as well.
+    EXECUTE format('LOCK TABLE churn.%I IN SHARE UPDATE EXCLUSIVE MODE', table_name);
     EXECUTE format('REVOKE INSERT ON churn.%I FROM churn_pipeline', table_name);
-    EXECUTE format('CREATE UNIQUE INDEX %I ON churn.%I (scoring_run_id, customer_id)', table_name || '_pkey', table_name);
     EXECUTE format('ANALYZE churn.%I', table_name);
+END
+$$;
+
+-- Closed, keyed, attached; sealing twice is no harm. The key is an index first: while that is built, the table can be
+-- read, and so be ranked.
+CREATE FUNCTION churn.seal_score_table(p_scoring_run_id bigint, p_base text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET maintenance_work_mem = '128MB' AS $$
+DECLARE
+    table_name text := p_base || '_' || p_scoring_run_id;
+BEGIN
+    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(format('churn.%I', table_name))) THEN
+        RETURN;
+    END IF;
+    PERFORM churn.close_score_table(p_scoring_run_id, p_base);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON churn.%I (scoring_run_id, customer_id)', table_name || '_pkey', table_name);
     EXECUTE format('ALTER TABLE churn.%I ADD PRIMARY KEY USING INDEX %I', table_name, table_name || '_pkey');
     EXECUTE format('ALTER TABLE churn.%I ATTACH PARTITION churn.%I FOR VALUES IN (%s)',
                    p_base, table_name, p_scoring_run_id);
@@ -304,7 +301,7 @@ $$;
 -- Who may do what --------------------------------------------------------------------------------------------
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA churn FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION churn.open_score_tables(bigint), churn.close_score_table(bigint),
+GRANT EXECUTE ON FUNCTION churn.open_score_tables(bigint), churn.close_score_table(bigint, text),
     churn.seal_score_table(bigint, text), churn.drop_score_tables(bigint) TO churn_pipeline;
 REVOKE INSERT ON churn.scores FROM churn_pipeline;
 GRANT SELECT ON ALL TABLES IN SCHEMA churn, crm, monitoring TO churn_pipeline;
