@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 UV := uv==0.13.9
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
@@ -63,7 +64,7 @@ test-unit: .venv/installed-dev ## pure functions and house rules, under a minute
 	$(BIN)/pytest -q tests/unit tests/house tests/benchmarks
 
 test-integration: .venv/installed-dev .venv-moto/installed ## jobs and adapters on real PostgreSQL, MLflow, GX, Evidently, S3
-	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/integration
 
 test-dags: .venv/installed-dev .venv-moto/installed ## the DAGs and the plugin
 	$(BIN)/pytest -q tests/dags
@@ -72,7 +73,7 @@ test-api: .venv/installed-dev ## the API, in process and under gunicorn
 	$(BIN)/pytest -q tests/api
 
 test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, on real PostgreSQL
-	$(BIN)/pytest -q tests/faults
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/faults
 
 test-e2e: .venv/installed-dev ## the whole platform, driven over REST
 	$(BIN)/pytest -q tests/e2e

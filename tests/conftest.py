@@ -20,12 +20,12 @@ from pydantic import SecretStr
 
 from churn.db.database import Database
 from churn.db.migrations import LOGIN_ROLES, migrate, set_password
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.platform.postgres import EmbeddedPostgres, create_database
 from churn.services import Services
 from churn.settings import Settings
 from tests.moto_server import empty_bucket, moto_server
-from tests.server import Server
+from tests.server import Server, random_free_port
 
 PASSWORD = "only-for-tests"
 
@@ -93,7 +93,7 @@ def postgres() -> Iterator[TestServer]:
     server.initialise(PASSWORD)
     with (server.data / "postgresql.auto.conf").open("a") as settings:
         settings.write("fsync = off\nfull_page_writes = off\n")  # nothing here outlives the session
-    port = free_port(20_000 + os.getpid() % 10_000)
+    port = random_free_port()
     server.start(port, folder / "postgres.log")
     try:
         yield TestServer(port)
@@ -130,7 +130,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory, postgres: TestServer
     """A real MLflow server with a database and artifacts of its own."""
     create_database(postgres.url("postgres", "postgres"), "mlflow")
     folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port(30_000 + os.getpid() % 10_000)
+    port = random_free_port()
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1",
         "--backend-store-uri", postgres.url("postgres", "mlflow"),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.settings import PROJECT
-from tests.server import Server
+from tests.server import Server, random_free_port
 
 COMMAND = PROJECT / ".venv-moto" / "bin" / "moto_server"
 BUCKET = "landing"
@@ -20,7 +20,7 @@ def moto_server(log_file: Path) -> Iterator[str]:
     """Run the server for the block; yields its endpoint URL. Skips the test where its venv was not made."""
     if not COMMAND.exists():
         pytest.skip(".venv-moto is absent: run `make .venv-moto/installed`")
-    port = free_port(25_000)
+    port = random_free_port()
     server = Server([str(COMMAND), "-H", LOOPBACK, "-p", str(port)], f"http://{LOOPBACK}:{port}", log_file, {})
     try:
         yield server.start("/moto-api/").url

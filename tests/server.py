@@ -1,6 +1,7 @@
 """A process that answers HTTP: started, waited for, stopped with its children."""
 
 import os
+import random
 import signal
 import subprocess
 import time
@@ -9,7 +10,13 @@ from pathlib import Path
 
 import requests
 
+from churn.platform.ports import free_port
 from churn.settings import PROJECT
+
+
+def random_free_port() -> int:
+    """A free port of loopback, at random: what runs side by side does not choose the same; below those of clients."""
+    return free_port(random.randrange(20_000, 30_000))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from churn.console import AsJson, open_services, open_settings, out, parse_day, show
 from churn.errors import ChurnError, ConfigurationError
 from churn.platform.commands import platform_app
+from churn.process import tune_for_one_job
 from churn.score_commands import score_app
 from churn.settings import Settings
 
@@ -25,6 +26,7 @@ app.add_typer(platform_app, name="platform")
 
 def main() -> None:
     """Run a command; a domain error becomes one sentence, its next step and exit code 1."""
+    tune_for_one_job()
     logging.basicConfig(
         level=logging.INFO,
         format="%(message)s",

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from churn.errors import ConfigurationError
+from churn.process import tune_for_one_job
 from churn.quality import judge_run, open_context
 from churn.records import Judgement, ScoringRun, as_json, from_json
 
@@ -68,6 +69,7 @@ class RunJudge:
 def main() -> None:
     """Open the context named on the command line, wait for the run, answer on standard output."""
     os.nice(_NICENESS)
+    tune_for_one_job()
     project_dir, reports = map(Path, sys.argv[1:])
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is not the answer
     context = open_context(os.environ.pop(_ADDRESS), project_dir, reports)

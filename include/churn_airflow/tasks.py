@@ -8,6 +8,7 @@ from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowFailException
 
 from churn.errors import ChurnError
+from churn.process import tune_for_one_job
 
 
 def job_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -16,6 +17,7 @@ def job_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         @functools.wraps(function)
         def run(*arguments: Any, **named: Any) -> Any:
+            tune_for_one_job()  # Airflow gives each task a process of its own
             try:
                 return function(*arguments, **named)
             except ChurnError as error:

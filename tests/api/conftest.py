@@ -1,6 +1,5 @@
 """A real MLflow server with three versions of a small model, and the API over it."""
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ from flask.testing import FlaskClient
 from churn.columns import FEATURES, KEY
 from churn.core.model import ChurnModel
 from churn.core.training import TrainingData, draw_reference, fit_model
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.registry import MODEL_NAME, PRODUCTION_ALIAS, Registry
 from churn.settings import Settings
 from churn_api.app import create_app
 from churn_api.production import ProductionModel
 from tests.conftest import TestMlflow
-from tests.server import Server
+from tests.server import Server, random_free_port
 
 VERBATIM = {
     "tenure": 12,
@@ -129,7 +128,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def gunicorn(registry: TestRegistry, tmp_path: Path) -> Iterator[Server]:
     """The API under gunicorn as it is deployed, on a free port of loopback."""
-    port = free_port(26_000 + os.getpid() % 5_000)
+    port = random_free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
     environment = {"CHURN_API_BIND": f"{LOOPBACK}:{port}", "CHURN_MLFLOW_TRACKING_URI": registry.server.url}
     server = Server(command, f"http://{LOOPBACK}:{port}", tmp_path / "api.log", environment)

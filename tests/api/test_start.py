@@ -10,11 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from churn.errors import ConfigurationError, SchemaBehind
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.settings import PROJECT, Settings
 from churn_api.app import create_app
 from churn_api.start import require_loopback, require_schema
 from tests.conftest import TestDatabase
+from tests.server import random_free_port
 
 EVERY_INTERFACE = ("0.0.0.0", 80)  # noqa: S104 - what must be refused
 NOWHERE = f"http://{LOOPBACK}:9"
@@ -23,7 +24,7 @@ NOWHERE = f"http://{LOOPBACK}:9"
 def start(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Start gunicorn as it is deployed, where it is expected to end by itself."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHURN_", "MLFLOW_"))}
-    bind = {"CHURN_API_BIND": f"{LOOPBACK}:{free_port(36_000)}", "CHURN_MLFLOW_TRACKING_URI": NOWHERE}
+    bind = {"CHURN_API_BIND": f"{LOOPBACK}:{random_free_port()}", "CHURN_MLFLOW_TRACKING_URI": NOWHERE}
     return subprocess.run(
         [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py", *arguments],
         env={**environment, **bind, **variables}, cwd=PROJECT,

@@ -22,7 +22,8 @@ from churn.settings import PROJECT, Settings
 from tests.benchmarks.pieces import CHURN
 from tests.benchmarks.results import Check, Measurement, Results
 from tests.benchmarks.rounds import Rounds
-from tests.benchmarks.servers import Bench, random_free_port
+from tests.benchmarks.servers import Bench
+from tests.server import random_free_port
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from churn.core.engines import Engine
 from churn.core.model import ChurnModel
 from churn.jobs import score_customers as job
 from churn.jobs.choose_engine import choose_engine
+from churn.process import tune_for_one_job
 from churn.registry import Registry
 from churn.services import Services
 from churn.settings import Settings
@@ -44,6 +45,7 @@ def ready_services() -> tuple[Services, Engine]:
 
 def main() -> None:
     """Score once and tell what each step of the job took."""
+    tune_for_one_job()  # as `churn` does
     services = ready_services()[0]
     clock = Clock()
     with timed_steps(job, but="score_customers") as steps:

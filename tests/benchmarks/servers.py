@@ -4,7 +4,6 @@ PostgreSQL runs as the local platform runs it: the same options, fsync on. The f
 """
 
 import os
-import random
 import shutil
 import sys
 import tempfile
@@ -16,11 +15,11 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.platform.postgres import EmbeddedPostgres, create_database
 from churn.services import Services
 from churn.settings import Settings
-from tests.server import Server
+from tests.server import Server, random_free_port
 
 PASSWORD = "only-for-benchmarks"
 MLFLOW_DATABASE = "mlflow"
@@ -118,8 +117,3 @@ def _start_mlflow(folder: Path, postgres_port: int, ended: ExitStack) -> str:
     server = Server(command, f"http://{LOOPBACK}:{port}", folder / "logs" / "mlflow.log", environment)
     ended.callback(server.stop)
     return server.start().url
-
-
-def random_free_port() -> int:
-    """A free port of loopback, far from those that the local platform tries first."""
-    return free_port(random.randrange(20_000, 45_000))

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import requests
 
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.settings import PROJECT, Settings
 from churn_airflow.links import mlflow_run_url, report_url
 from churn_airflow.report_pages import find_report, index_page
-from tests.server import Server
+from tests.server import Server, random_free_port
 
 PASSWORD = "only-for-tests"
 MLFLOW = "http://mlflow.example:5000"
@@ -69,7 +69,7 @@ class TestAirflow:
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestAirflow]:
     home = tmp_path_factory.mktemp("airflow")
-    reports, port = home / "reports", free_port(41_000 + os.getpid() % 5_000)
+    reports, port = home / "reports", random_free_port()
     environment = _environment(home, reports)
     _write_reports(reports)
     for command in (["db", "migrate"], ["dags", "reserialize"], ["dags", "test", "linked"]):

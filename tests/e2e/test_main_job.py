@@ -15,8 +15,9 @@ import requests
 
 from churn.db.database import Database
 from churn.platform.airflow_rest import AirflowRest
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.simulator import write_extract
+from tests.server import random_free_port
 
 CHURN = [str(Path(sys.executable).with_name("churn"))]
 DAGS = ["report_drift", "retrain_model", "score_customers", "settle_outcomes", "validate_customers"]
@@ -64,7 +65,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     home = tmp_path_factory.mktemp("churn e2e") / "state folder"
     ours = ("CHURN_", "MLFLOW_", "AIRFLOW")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    first = free_port(21_000 + os.getpid() % 5_000)
+    first = random_free_port()
     policy = home.parent / "policy.toml"
     policy.write_text("drifted_column_rate = 0.1\ndrifted_reports_needed = 1\ndrifted_reports_of = 1\n")
     environment |= {

@@ -24,12 +24,13 @@ from churn.platform.health import get
 from churn.platform.layout import Platform
 from churn.platform.leftovers import end_all, is_alive, processes_in, supervisor_in
 from churn.platform.life import bring_up, take_down
-from churn.platform.ports import LOOPBACK, free_port, listens
+from churn.platform.ports import LOOPBACK, listens
 from churn.platform.postgres import EmbeddedPostgres
 from churn.platform.processes import POSTGRES, names_of
 from churn.platform.state import State
 from churn.platform.status import is_healthy, rows_of
 from churn.settings import Settings
+from tests.server import random_free_port
 
 PROCESSES = (
     POSTGRES,
@@ -47,13 +48,12 @@ def settings() -> Iterator[Settings]:
     """A home of its own on ports of its own, ended and removed whatever happens."""
     folder = Path(tempfile.mkdtemp(prefix="churn e2e 50%-"))
     folder.chmod(0o755)
-    first = 24_000 + os.getpid() % 5_000
     with pytest.MonkeyPatch.context() as patch:
         for name in [*os.environ]:
             if name.startswith(("CHURN_", "MLFLOW_", "AIRFLOW_")):
                 patch.delenv(name)
         names = ("airflow_port", "mlflow_port", "api_port", "postgres_port")
-        ports = {name: free_port(first + 10 * place) for place, name in enumerate(names)}
+        ports = {name: random_free_port() for name in names}
         yield Settings(home=folder / "state", **ports)
     end_all(folder / "state")
     shutil.rmtree(folder)

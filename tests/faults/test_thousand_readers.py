@@ -20,7 +20,6 @@ from churn.jobs.check_scores import check_scores
 from churn.jobs.publish_scores import force_publish, publish_scores
 from churn.jobs.score_customers import open_run
 from churn.jobs.score_part import score_part
-from churn.platform.ports import free_port
 from churn.platform.postgres import EmbeddedPostgres, create_database
 from churn.services import Services
 from churn.settings import PROJECT
@@ -29,6 +28,7 @@ from tests.faults.children import PATIENCE_SECONDS, wait_until
 from tests.faults.crowd import CUSTOMER_COUNT, READER_COUNT, URL
 from tests.faults.evening import TODAY, open_services, with_policy
 from tests.jobs import admit_simulated, promote_model
+from tests.server import random_free_port
 
 PUBLICATION_COUNT, RUN_COUNT = 50, 4
 READS_BETWEEN = 100
@@ -41,7 +41,7 @@ def roomy_server() -> Iterator[TestServer]:
     folder.chmod(0o755)
     server = EmbeddedPostgres.under(folder)
     server.initialise(PASSWORD)
-    found = TestServer(free_port(20_000 + os.getpid() % 10_000))
+    found = TestServer(random_free_port())
     settings = ("max_connections=1100", "shared_buffers=32MB", "fsync=off", "full_page_writes=off")
     process = subprocess.Popen(
         [*server.command(found.port), *(word for setting in settings for word in ("-c", setting))],

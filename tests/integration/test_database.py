@@ -7,9 +7,10 @@ from psycopg import sql
 from churn.db.database import Database
 from churn.db.migrations import current_revision, migrate, needed_revision, require_current_schema
 from churn.errors import AlreadyRunning, ConfigurationError, DatabaseUnavailable, SchemaBehind
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.platform.postgres import create_database
 from tests.conftest import TestDatabase, TestServer
+from tests.server import random_free_port
 
 
 def test_migrating_twice_changes_nothing(churn_database: TestDatabase) -> None:
@@ -97,7 +98,7 @@ def test_a_lock_is_held_once(pipeline: Database) -> None:
 
 
 def test_a_database_that_is_away_is_named_without_its_password() -> None:
-    port = free_port(30_000)
+    port = random_free_port()
     database = Database(f"postgresql://me:secret@{LOOPBACK}:{port}/churn")
     with pytest.raises(DatabaseUnavailable) as raised, database.transaction():
         pass

@@ -11,8 +11,9 @@ import pytest
 
 from churn.errors import ConfigurationError
 from churn.notify import Notifier
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.records import Notice
+from tests.server import random_free_port
 
 NOTICE = Notice("Scores late", "The night failed.", "Yesterday's table stays.", "Clear the task.")
 
@@ -57,7 +58,7 @@ def test_without_an_address_the_log_is_told(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_an_address_that_is_away_is_logged_and_does_not_raise(caplog: pytest.LogCaptureFixture) -> None:
-    assert not Notifier(f"json://{LOOPBACK}:{free_port(42_000)}/").send(NOTICE)
+    assert not Notifier(f"json://{LOOPBACK}:{random_free_port()}/").send(NOTICE)
     assert "did not reach every address" in caplog.text
 
 

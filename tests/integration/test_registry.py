@@ -21,13 +21,14 @@ from churn.core.model import ChurnModel
 from churn.core.plots import draw_plots
 from churn.core.training import TrainingData, draw_reference, fit_model
 from churn.errors import ArtifactRejected, NoProductionModel, RegistryUnavailable
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.records import ModelVersion
 from churn.registry import MODEL_NAME, Registry
 from churn.simulator import simulate
 from churn.tracking import Tracking
 from tests.conftest import TestMlflow, without_aliases
+from tests.server import random_free_port
 
 POLICY = Policy()
 CUSTOMERS = next(simulate(1_500, seed=11))
@@ -244,7 +245,7 @@ def test_another_digest_than_the_expected_one_is_rejected(registry: Registry, mo
 
 
 def test_a_server_that_is_away_is_an_answer_within_15_seconds() -> None:
-    registry = Registry(f"http://{LOOPBACK}:{free_port(41_000)}")
+    registry = Registry(f"http://{LOOPBACK}:{random_free_port()}")
     started = time.monotonic()
 
     with pytest.raises(RegistryUnavailable, match="MLflow at"):

@@ -9,11 +9,12 @@ from churn.core.candidates import CANDIDATES
 from churn.db import extracts
 from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable
 from churn.jobs import retrain_model as retraining
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.services import Services
 from churn.tracking import Tracking
 from tests.jobs import admit_simulated, promote_model, with_changes
+from tests.server import random_free_port
 
 
 def _ledger(services: Services) -> list[dict[str, object]]:
@@ -91,7 +92,7 @@ def test_too_few_churners_are_refused_with_their_number(services: Services) -> N
 def test_with_mlflow_away_production_stays(services: Services) -> None:
     admit_simulated(services, count=2_000)
     version = promote_model(services)
-    away = with_changes(services, tracking=Tracking(f"http://{LOOPBACK}:{free_port(41_000)}"))
+    away = with_changes(services, tracking=Tracking(f"http://{LOOPBACK}:{random_free_port()}"))
     with pytest.raises(RegistryUnavailable):
         retraining.retrain_model(away)
     assert services.registry.production_version().version == version

@@ -15,13 +15,14 @@ from churn.jobs import score_customers as night
 from churn.jobs.check_scores import check_scores
 from churn.jobs.publish_scores import publish_scores
 from churn.jobs.score_part import score_part
-from churn.platform.ports import LOOPBACK, free_port
+from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.registry import Registry
 from churn.services import Services
 from tests.conftest import TestDatabase
 from tests.jobs import admit_simulated, promote_model, with_changes
 from tests.nights import COLUMNS, current_customers, finish, published, run_of
+from tests.server import random_free_port
 
 
 def test_every_customer_gets_the_models_own_probability(services: Services, churn_database: TestDatabase) -> None:
@@ -268,7 +269,7 @@ def test_with_the_registry_away_the_night_fails_and_the_table_stays(services: Se
     promote_model(services)
     night.score_customers(services)
     before = published(services.database)
-    away = with_changes(services, registry=Registry(f"http://{LOOPBACK}:{free_port(40_000)}"))
+    away = with_changes(services, registry=Registry(f"http://{LOOPBACK}:{random_free_port()}"))
     with pytest.raises(RegistryUnavailable):
         night.score_customers(away)
     pd.testing.assert_frame_equal(published(services.database), before)
