@@ -14,12 +14,14 @@ from churn.console import AsJson, open_services, open_settings, out, parse_day, 
 from churn.errors import ChurnError, ConfigurationError
 from churn.platform.commands import platform_app
 from churn.process import tune_for_one_job
+from churn.quarantine_commands import quarantine_app
 from churn.score_commands import score_app
 from churn.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Churn scoring and retraining.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema and its roles.")
 app.add_typer(score_app, name="score")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(db_app, name="db")
 app.add_typer(platform_app, name="platform")
 
@@ -76,16 +78,50 @@ def simulate(
 
 
 @app.command()
-def validate(
+def land(
+    day: Annotated[str, typer.Option("--date", help="Snapshot date; today where left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Land the extract of a day from the configured query."""
+    from churn.jobs.land_extract import land_extract
+
+    show("Landed", [{"file": land_extract(open_services(), parse_day(day))}], as_json)
+
+
+@app.command()
+def admit(
     file: Annotated[str | None, typer.Argument(help="One landed file; all undecided ones where left out.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Let FILE take the place of its day's extract.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Validate landed extracts and admit what is good."""
     from churn.jobs.validate_customers import require_admitted, validate_customers
 
-    outcomes = validate_customers(open_services(), file)
+    outcomes = validate_customers(open_services(), file, replace)
     show("Extracts", [outcome.summary() for outcome in outcomes], as_json)
-    require_admitted(outcomes)
+    require_admitted(outcomes, asked_for=file is not None)
+
+
+@app.command()
+def validate(
+    file: Annotated[str, typer.Argument(help="A path, a URL, or the name of a landed file.")],
+    row_limit: Annotated[int, typer.Option("--rows", min=0, help="Quarantined rows to show.")] = 10,
+    reports: Annotated[Path | None, typer.Option(help="Folder that keeps the page of results.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what would be decided about a file, without the project's database; ends with 1 where it would be refused."""
+    from churn.platform.preview import preview_extract
+
+    preview = preview_extract(Settings(), file, row_limit, reports)
+    if as_json:
+        show("", [preview.summary() | {"quarantined_rows": preview.told_rows()}], as_json)
+    else:
+        show("Verdict", [preview.summary()], as_json)
+        if preview.rows:
+            rows = [row | {"reasons": "\n".join(row["reasons"])} for row in preview.told_rows()]
+            show("Rows that would be quarantined", rows, as_json)
+    if preview.is_refused:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -79,6 +79,32 @@ COLUMNS: tuple[Column, ...] = (
     Column("Churn", "label", YES_NO),
 )
 
+
+@dataclass(frozen=True)
+class Dependency:
+    """A service and what nobody has without it: `service` is 'No' exactly where each dependent says `absent`."""
+
+    service: str
+    absent: str
+    dependents: tuple[str, ...]
+
+
+DEPENDENCIES = (
+    Dependency("PhoneService", "No phone service", ("MultipleLines",)),
+    Dependency(
+        "InternetService",
+        INTERNET_EXTRA[-1],
+        ("OnlineSecurity", "OnlineBackup", "DeviceProtection", "TechSupport", "StreamingTV", "StreamingMovies"),
+    ),
+)
+
+# TotalCharges against tenure x MonthlyCharges. A tariff may have changed yesterday, and the dearest one of the public
+# data is 6.5 times the cheapest: a factor of ten is a moved decimal point or cents, and the row is quarantined.
+# There, no row differs by more than a quarter or BILL_SLACK, whichever is more: such rows are counted for a warning.
+BILL_SLACK = 100.0
+BROKEN_BILL_FACTOR = 10.0
+DOUBTFUL_BILL_RATE = 0.25
+
 KEY = COLUMNS[0]
 LABEL = COLUMNS[-1]
 FEATURES: tuple[Column, ...] = tuple(column for column in COLUMNS if column.is_feature)

@@ -24,8 +24,38 @@ class ExtractRefused(ChurnError):
     noticed = True
 
 
+class StillLanding(ChurnError):
+    """A landed file changed while it was being read; nothing was decided about it."""
+
+    retry_helps = True
+
+
+class AlreadyLanded(ChurnError):
+    """The file of a day lies in the landing place already, with other content; it is not overwritten."""
+
+
+class SourceUnusable(ChurnError):
+    """The database behind the landing query does not answer it, or gives nothing."""
+
+    retry_helps = True
+
+
+class ReplacementNeeded(ChurnError):
+    """Another content is admitted for the day of a landed file, and nobody has asked to replace it."""
+
+    noticed = True
+
+
+class ReleaseRefused(ChurnError):
+    """Corrected rows were not released from quarantine; nothing has changed."""
+
+
 class NothingToTrainOn(ChurnError):
     """The snapshot has no labels, or too few of one class, to train or judge a model."""
+
+
+class TrainingRefused(ChurnError):
+    """The customers to be learned from are not what the column contract says; nothing was trained."""
 
 
 class NoCustomers(ChurnError):

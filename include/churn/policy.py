@@ -51,6 +51,22 @@ class Policy(BaseModel):
     quarantine_cap_rate: float = Field(
         0.05, ge=0, le=1, description="Above this share of bad rows the file is refused instead."
     )
+    history_extract_count: int = Field(7, ge=1, description="Extracts of earlier days that a new one is compared with.")
+    minimum_row_count_ratio: float = Field(
+        0.5, ge=0, le=1, description="Rows over their median in those extracts, below which a file is refused."
+    )
+    maximum_row_count_ratio: float = Field(2.0, ge=1, description="The same ratio above which a file is refused.")
+    maximum_lost_customers_rate: float = Field(
+        0.30, ge=0, le=1, description="Share of the previous customers missing, above which a file is refused."
+    )
+    fresh_extract_days: int = Field(3, ge=0, description="Age above which a file is warned about.")
+    unusual_from_robust_z: float = Field(
+        3.5, gt=0, description="Modified z-score above which a median or share is warned about."
+    )
+    unusual_needs_extracts: int = Field(5, ge=3, description="Fewer earlier extracts than this give no such warning.")
+    maximum_doubtful_bills_rate: float = Field(
+        0.01, ge=0, le=1, description="Share of doubtful TotalCharges above which a file is warned about."
+    )
 
     holdout_rate: float = Field(0.20, gt=0, lt=1, description="Share of customers that no model is trained on.")
     fold_count: int = Field(5, ge=2, description="Folds of the stratified cross-validation.")

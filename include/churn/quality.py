@@ -1,5 +1,7 @@
 """Great Expectations: the reviewed suites of great_expectations/, run in the database by pushdown."""
 
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,14 @@ from churn.errors import ConfigurationError
 from churn.records import ExpectationResult, Extract, Judgement, Severity
 
 CONTEXT_FOLDER = "great_expectations"
-EXTRACT_SUITE, RUN_SUITE = "customers_extract", "scoring_run"
+EXTRACT_SUITE, ROW_SUITE, TRAINING_SUITE, RUN_SUITE = (
+    "customers_extract",
+    "customers_rows",
+    "training_frame",
+    "scoring_run",
+)
 DATA_SOURCE = "churn"
+_EXAMPLE_COUNT, _SHOWN_LENGTH = 3, 40
 _SEVERITIES: dict[str, Severity] = {"critical": "refuse", "warning": "warn", "info": "warn"}
 
 
@@ -33,6 +41,19 @@ def judge_run(context: Any, scoring_run_id: int, customer_count: int, reports: P
     return _judge(context, RUN_SUITE, name, reports, {"customer_count": customer_count})
 
 
+def judge_training(
+    sqlalchemy_url: str, project_dir: Path, reports: Path, extract: Extract, customer_count: int
+) -> Judgement:
+    """Run the suite of the labelled customers of an extract, which the connection names (churn.training_customers).
+
+    `customer_count` is the number that was read for training. Raises ConfigurationError where an expectation cannot
+    be evaluated: that says nothing about the customers.
+    """
+    context = open_context(sqlalchemy_url, project_dir, reports)
+    name = f"training-{extract.extract_id}"
+    return _judge(context, TRAINING_SUITE, name, reports, {"customer_count": customer_count})
+
+
 def _judge(
     context: Any, suite: str, run_name: str, reports: Path, parameters: dict[str, Any] | None = None
 ) -> Judgement:
@@ -45,6 +66,7 @@ def _judge(
     from great_expectations.core.run_identifier import RunIdentifier
 
     run = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
+    started = time.monotonic()
     try:
         outcome = context.checkpoints.get(suite).run(run_id=run, expectation_parameters=parameters)
         if not outcome.success:
@@ -52,8 +74,9 @@ def _judge(
     finally:
         context.data_sources.get(DATA_SOURCE).get_execution_engine().engine.dispose()
     identifier, validation = next(iter(outcome.run_results.items()))
+    seconds = round(time.monotonic() - started, 3)
     return Judgement(
-        results=tuple(_result(result, suite) for result in validation.results),
+        results=tuple(_result(result, suite, seconds) for result in validation.results),
         data_docs=_page(context.get_docs_sites_urls(identifier), reports),
     )
 
@@ -76,10 +99,10 @@ def open_context(sqlalchemy_url: str, project_dir: Path, reports: Path) -> Any:
     )
 
 
-def _result(result: Any, suite: str) -> ExpectationResult:
+def _result(result: Any, suite: str, seconds: float) -> ExpectationResult:
     """Our record of one GX result. Raises ConfigurationError where it could not be evaluated."""
     config = result.expectation_config
-    column = config.kwargs.get("column")
+    column = config.kwargs.get("column") or config.kwargs.get("column_B")
     failure = _exception_message(result.exception_info or {})
     if failure:
         raise ConfigurationError(
@@ -87,14 +110,29 @@ def _result(result: Any, suite: str) -> ExpectationResult:
             f"Correct {CONTEXT_FOLDER}/expectations/{suite}.json; the data themselves were not judged.",
         )
     details = result.result or {}
-    return ExpectationResult(
+    ours = ExpectationResult(
         expectation=config.type,
         column_name=column,
         severity=_SEVERITIES[str(getattr(config.severity, "value", config.severity))],
         succeeded=bool(result.success),
         unexpected_count=details.get("unexpected_count"),
         observed_value=details.get("observed_value", _observed_share(details)),
+        suite=suite,
+        duration_seconds=seconds,
     )
+    return ours if ours.succeeded else replace(ours, finding=_finding(ours, details))
+
+
+def _finding(result: ExpectationResult, details: dict[str, Any]) -> str | None:
+    """For values of another type or outside the contract: what was found instead, in examples."""
+    looks = {
+        "expect_column_values_to_match_regex": "retyped",
+        "expect_column_values_to_be_in_set": "recoded",
+    }.get(result.expectation)
+    found = list(dict.fromkeys(str(value)[:_SHOWN_LENGTH] for value in details.get("partial_unexpected_list") or ()))
+    if not looks or not found:
+        return None
+    return f"{result.sentence}: it looks {looks}, for example {', '.join(map(repr, found[:_EXAMPLE_COUNT]))}"
 
 
 def _observed_share(details: dict[str, Any]) -> dict[str, float] | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-ExtractState = Literal["received", "admitted", "refused"]
+ExtractState = Literal["received", "held", "admitted", "refused"]
 RunMode = Literal["full", "changed", "shadow"]
 RunState = Literal["open", "scored", "checked", "published", "rejected", "superseded"]
 Severity = Literal["refuse", "quarantine", "warn"]
@@ -16,8 +16,9 @@ Severity = Literal["refuse", "quarantine", "warn"]
 class LandedFile:
     """A file in the landing place, known by the hash of its content.
 
-    `content_hash` is the SHA-256 of the bytes in hex; `snapshot_date` comes from its name,
-    customers-YYYY-MM-DD.csv. `version` changes whenever the place where it lies says that the file did.
+    `content_hash` is the SHA-256 of the bytes as delivered, in hex; `snapshot_date` comes from its name,
+    customers-YYYY-MM-DD.csv (.csv.gz, .parquet). `version` changes whenever the place where it lies says that the
+    file did.
     """
 
     url: str
@@ -26,12 +27,18 @@ class LandedFile:
     byte_count: int
     version: str = ""
 
+    @property
+    def has_text(self) -> bool:
+        """Whether its rows are text that can be kept as it was delivered."""
+        return not self.url.endswith(".parquet")
+
 
 @dataclass(frozen=True)
 class Extract:
     """One landed file and what was decided about it.
 
-    `data_docs` is the page of its validation, relative to the reports folder.
+    `held` is one for whose day another content was admitted; `replaces_extract_id` is the one that it took the
+    place of, or was asked to. `data_docs` is the page of its validation, relative to the reports folder.
     """
 
     extract_id: int
@@ -44,11 +51,16 @@ class Extract:
     quarantined_count: int | None
     refusal: str | None
     data_docs: str | None = None
+    replaces_extract_id: int | None = None
 
 
 @dataclass(frozen=True)
 class ExpectationResult:
-    """What one expectation of a suite observed."""
+    """What one expectation of a suite observed.
+
+    `finding` says it in a sentence where it failed and numbers alone do not tell. `duration_seconds` is that of the
+    whole pass that this expectation was part of, because a pass bundles its scans: it is never to be added up.
+    """
 
     expectation: str
     column_name: str | None
@@ -56,6 +68,22 @@ class ExpectationResult:
     succeeded: bool
     unexpected_count: int | None
     observed_value: Any
+    finding: str | None = None
+    suite: str | None = None
+    duration_seconds: float | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it failed and the file must not be admitted."""
+        return self.severity == "refuse" and not self.succeeded
+
+    @property
+    def sentence(self) -> str:
+        """What was expected, of which column, and what was found."""
+        if self.finding:
+            return self.finding
+        count = "" if self.unexpected_count is None else f" ({self.unexpected_count} values do not)"
+        return f"{self.expectation.replace('_', ' ')} in {self.column_name or 'the table'}{count}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +92,45 @@ class Judgement:
 
     results: tuple[ExpectationResult, ...] = ()
     data_docs: str | None = None
+
+
+@dataclass(frozen=True)
+class ExtractProfile:
+    """What an admitted extract looks like, kept with it so that later ones are compared without reading it again.
+
+    `quartiles` are the three of each number; `shares` the share of rows with each value of a category, by column
+    (of the planner's sample, at most 30,000 rows); `unknown_rates` the share of rows with a value outside the contract.
+    """
+
+    quartiles: dict[str, tuple[float, float, float]]
+    shares: dict[str, dict[str, float]]
+    unknown_rates: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PastExtract:
+    """An admitted extract of an earlier day; `profile` is None where it was admitted before profiles were kept."""
+
+    extract_id: int
+    snapshot_date: date
+    row_count: int
+    profile: ExtractProfile | None
+
+
+@dataclass(frozen=True)
+class ExtractArrival:
+    """A staged extract beside those before it.
+
+    `past` are admitted extracts of earlier days, newest first; `lost_count` of the `previous_count` customers of the
+    newest are missing now; `same_content_date` is the latest earlier day that had this very content.
+    """
+
+    snapshot_date: date
+    row_count: int
+    past: tuple[PastExtract, ...]
+    previous_count: int
+    lost_count: int
+    same_content_date: date | None
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+from fsspec import AbstractFileSystem
 
 from churn.db.database import Database
+from churn.db.source_query import SourceQuery
 from churn.errors import ConfigurationError
 from churn.landing import Landing
 from churn.notify import Notifier
@@ -28,18 +31,20 @@ class Services:
     policy: Policy
     reports: Path
     project_dir: Path
+    source: SourceQuery | None = None
 
     @classmethod
     def from_settings(
         cls,
         settings: Settings,
         database_url: str | None = None,
-        storage_options: dict[str, Any] | None = None,
+        landing_filesystem: AbstractFileSystem | None = None,
+        source_url: str | None = None,
     ) -> Self:
         """Open the services that the settings name.
 
-        `database_url` and `storage_options` (of the landing place, as fsspec takes them) stand in for the
-        settings where another door knows them better: Airflow's Connections.
+        `database_url`, `landing_filesystem` and `source_url` stand in for the settings where another door knows
+        them better: Airflow's Connections.
         Raises ConfigurationError naming the variable that is missing.
         """
         url = database_url or (settings.database_url.get_secret_value() if settings.database_url else None)
@@ -49,11 +54,26 @@ class Services:
             raise ConfigurationError("MLFLOW_TRACKING_URI is not set.", LOCAL_PLATFORM)
         return cls(
             database=Database(url),
-            landing=Landing(settings.landing, storage_options or {}),
+            landing=landing_of(settings, landing_filesystem),
             registry=Registry(settings.mlflow_tracking_uri),
             tracking=Tracking(settings.mlflow_tracking_uri),
             notifier=Notifier(settings.notify_urls.get_secret_value() if settings.notify_urls else ""),
             policy=Policy.load(settings.policy_file),
             reports=settings.reports,
             project_dir=settings.project_dir,
+            source=_source_of(settings, source_url),
         )
+
+
+def landing_of(settings: Settings, filesystem: AbstractFileSystem | None = None) -> Landing:
+    """The landing place that the settings name, opened by `filesystem` where one is given."""
+    return Landing(settings.landing, filesystem, settings.landing_done_markers, settings.landing_settle_seconds)
+
+
+def _source_of(settings: Settings, url: str | None) -> SourceQuery | None:
+    if settings.landing_query is None:
+        return None
+    url = url or (settings.landing_query_url.get_secret_value() if settings.landing_query_url else None)
+    if url is None:
+        raise ConfigurationError("CHURN_LANDING_QUERY_URL is not set.", "Set it, or unset CHURN_LANDING_QUERY.")
+    return SourceQuery(settings.landing_query, url)

@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     mlflow_artifacts_url: str | None = Field(None, description="Where MLflow keeps artifacts: a folder or s3://.")
 
     landing_url: str | None = Field(None, description="Where extracts land: a folder or s3://bucket/prefix.")
+    landing_connection: str = Field("aws_default", description="Airflow Connection that opens the landing bucket.")
+    landing_done_markers: bool = Field(False, description="Read a landed file only when <name>.done lies beside it.")
+    landing_settle_seconds: float = Field(0.0, ge=0, description="Leave a landed file that changed more recently.")
+    landing_query: Path | None = Field(None, description="SQL file whose rows are landed as the extract of the day.")
+    landing_query_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the database that it reads.")
+    watch_landing: bool = Field(False, description="Start validate_customers when a file lands, not only daily.")
     reports_dir: Path | None = Field(None, description="Folder of drift reports and data docs.")
     policy_file: Path | None = Field(None, description="TOML file that overrides policy defaults.")
     notify_urls: SecretStr | None = Field(None, description="Apprise URLs, separated by spaces.")

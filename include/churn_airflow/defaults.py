@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
 
+from churn_airflow.assets import LANDED_EXTRACTS
 from churn_airflow.notices import notice_of_failure
 
 DEFAULT_ARGS: dict[str, Any] = {
@@ -24,3 +25,12 @@ def at(cron: str) -> CronTriggerTimetable:
     Airflow runs an hour that has just passed, before there is anything to work on.
     """
     return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))
+
+
+def at_or_when_landed(cron: str) -> CronTriggerTimetable | AssetOrTimeSchedule:
+    """A schedule in UTC that a landed file brings forward where CHURN_WATCH_LANDING is set."""
+    from churn.settings import Settings
+
+    if not Settings().watch_landing:
+        return at(cron)
+    return AssetOrTimeSchedule(timetable=at(cron), assets=[LANDED_EXTRACTS])

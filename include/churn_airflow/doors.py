@@ -1,42 +1,58 @@
-"""The Airflow door: the same services as everywhere, with database and S3 taken from Connections."""
+"""The Airflow door: the same services as everywhere, with database and landing place taken from Connections."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from churn.landing import Landing
     from churn.services import Services
+    from churn.settings import Settings
 
 DATABASE_CONNECTION = "churn_db"
-AWS_CONNECTION = "aws_default"
+SOURCE_CONNECTION = "churn_source"
 
 
 def services() -> "Services":
-    """Open the services of the running task: Connections `churn_db` and `aws_default`, the rest by settings."""
+    """Open the services of the running task: database and landing place by Connections, the rest by settings."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     from churn.services import Services
     from churn.settings import Settings
 
     settings = Settings()
-    storage_options = _s3_options() if settings.landing.startswith("s3://") else None
     return Services.from_settings(
         settings,
         database_url=PostgresHook(DATABASE_CONNECTION).get_uri(),
-        storage_options=storage_options,
+        landing_filesystem=_landing_filesystem(settings),
+        source_url=_source_url() if settings.landing_query else None,
     )
 
 
-def _s3_options() -> dict[str, Any]:
-    """Credentials, region and endpoint of the AWS connection, as s3fs takes them."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+def landing() -> "Landing":
+    """The landing place alone, for whoever only waits for files."""
+    from churn.services import landing_of
+    from churn.settings import Settings
 
-    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=AWS_CONNECTION, client_type="s3")
-    credentials = hook.get_credentials()
-    client: dict[str, Any] = {"region_name": hook.region_name} if hook.region_name else {}
-    if hook.conn_config.endpoint_url:
-        client["endpoint_url"] = hook.conn_config.endpoint_url
-    return {
-        "key": credentials.access_key,
-        "secret": credentials.secret_key,
-        "token": credentials.token,
-        "client_kwargs": client,
-    }
+    settings = Settings()
+    return landing_of(settings, _landing_filesystem(settings))
+
+
+def _source_url() -> str | None:
+    """The address of the Connection `churn_source`, or None where there is none."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return str(BaseHook.get_hook(SOURCE_CONNECTION).get_uri())
+    except AirflowNotFoundException:
+        return None
+
+
+def _landing_filesystem(settings: "Settings") -> Any:
+    """What Airflow's ObjectStoragePath opens the landing place with; a folder needs no Connection."""
+    from airflow.sdk import ObjectStoragePath
+
+    if "://" not in settings.landing:
+        return ObjectStoragePath(Path(settings.landing).absolute().as_uri()).fs
+    is_folder = settings.landing.startswith("file://")
+    return ObjectStoragePath(settings.landing, conn_id=None if is_folder else settings.landing_connection).fs

@@ -23,6 +23,7 @@ from churn.jobs.record_training import code_version
 from churn.settings import PROJECT
 from tests.benchmarks.airflow_piece import measure_airflow
 from tests.benchmarks.docs import write_docs
+from tests.benchmarks.door import measure_door
 from tests.benchmarks.pieces import COMPARED, UP_TO_A_MILLION
 from tests.benchmarks.preparation import LARGEST_VALIDATED, prepare_customers, register_models, working_copy
 from tests.benchmarks.results import Results
@@ -33,7 +34,7 @@ from tests.benchmarks.tables import Shown, all_tables
 log = logging.getLogger("tests.benchmarks")
 
 SIZES = (100_000, 1_000_000, 10_000_000)
-PIECES = (*(piece.name for piece in COMPARED), "stages", "airflow")
+PIECES = (*(piece.name for piece in COMPARED), "stages", "airflow", "door")
 REPEATED, REPEATED_LARGE = 3, 2
 PAGE = PROJECT / "docs" / "speed.md"
 
@@ -82,6 +83,10 @@ def _measure(bench: Bench, results: Results, options: argparse.Namespace) -> Non
                 measure_airflow(bench, database, size, rounds, results)
         if options.json:
             results.save(options.json)  # after each size: an hour's work is not lost to the next one
+    if "door" in options.pieces and through_airflow:
+        measure_door(bench, through_airflow, options.repeat, results)
+        if options.json:
+            results.save(options.json)
 
 
 def _about() -> dict[str, object]:

@@ -61,6 +61,8 @@ PEERS = (
     _peer("upsert", "pandas in chunks, pyfunc, COPY and INSERT ... ON CONFLICT"),
 )
 COMPARED = (OURS, PEERS[0], CLI, *PEERS[1:])
+DOOR = Piece("door", "churn: validate_customers(services)", _module("door", "ours"), UP_TO_A_MILLION)
+DOOR_PEER = Piece("door peer", "pandas, GX pandas asset, to_sql", _module("door", "peer"), UP_TO_A_MILLION)
 STAGES = tuple(Piece(name, name, _module("stages", name)) for name in ("read", "predict", "write", "checks"))
 SAMPLE = Piece("sample", "the reference on 100,000 published rows", _module("parity"))
 

@@ -80,21 +80,42 @@ def working_copy(bench: Bench, prepared: str, count: int) -> Iterator[str]:
     _drop(bench, name)
     _copy(bench, prepared, name)
     try:
-        with bench.admin(name) as admin:
-            admin.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION churn_pipeline").format(sql.Identifier(PEERS_SCHEMA)))
+        _add_peers_schema(bench, name)
         yield name
     finally:
         _drop(bench, name)
 
 
-def _admit(bench: Bench, name: str, count: int) -> None:
-    """Bring simulated customers in as an operator does: landed, validated, admitted."""
-    log.info("Validating %s customers.", f"{count:,}")
+@contextmanager
+def empty_copy(bench: Bench) -> Iterator[str]:
+    """A migrated database without customers, with a schema for the peers' tables; dropped at the end."""
+    name = "bench_empty"
+    _drop(bench, name)
+    _migrate(bench, name)
+    try:
+        _add_peers_schema(bench, name)
+        yield name
+    finally:
+        _drop(bench, name)
+
+
+def _add_peers_schema(bench: Bench, name: str) -> None:
+    with bench.admin(name) as admin:
+        admin.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION churn_pipeline").format(sql.Identifier(PEERS_SCHEMA)))
+
+
+def _migrate(bench: Bench, name: str) -> None:
     create_database(bench.url("postgres", "postgres"), name)
     admin = Database(bench.url(name, "postgres"))
     migrate(admin)
     for role in LOGIN_ROLES:
         set_password(admin, role, PASSWORD)
+
+
+def _admit(bench: Bench, name: str, count: int) -> None:
+    """Bring simulated customers in as an operator does: landed, validated, admitted."""
+    log.info("Validating %s customers.", f"{count:,}")
+    _migrate(bench, name)
     services = bench.services(name)
     landed = Path(services.landing.url) / f"customers-{DAY}.csv"
     landed.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tests.benchmarks.limits import SERIAL, STREAMED, StageLimit, stage_limit
-from tests.benchmarks.pieces import CLI, COMPARED, OURS, Piece
+from tests.benchmarks.pieces import CLI, COMPARED, DOOR, DOOR_PEER, OURS, Piece
 from tests.benchmarks.results import Measurement, Results
 from tests.benchmarks.targets import targets
 
@@ -25,7 +25,7 @@ def all_tables(results: Results) -> list[Shown]:
     shown = [
         table
         for size in results.sizes
-        for table in (_pieces(results, size), _stages(results, size), _airflow(results, size))
+        for table in (_pieces(results, size), _stages(results, size), _airflow(results, size), _door(results, size))
         if table
     ]
     return [*shown, _targets(results)]
@@ -124,6 +124,19 @@ def _airflow(results: Results, size: int) -> Shown | None:
     if bare is not None:
         rows += [("the bare job", f"{bare:.2f}"), ("what Airflow adds", f"{seconds - bare:.2f}")]
     return Shown(f"{size:,} customers through Airflow: score_customers", ("", "seconds"), tuple(rows))
+
+
+def _door(results: Results, size: int) -> Shown | None:
+    columns = ("piece", "rows/s", "rows/s with start-up", "seconds", "with start-up", "peak MB")
+    rows = tuple(
+        (
+            piece.says, _rate(size, seconds), _rate(size, whole), f"{seconds:.2f}", f"{whole:.2f}",
+            _memory(results.peak_mb(size, piece.name), results.children_mb(size, piece.name)),
+        )
+        for piece in (DOOR, DOOR_PEER)
+        if (seconds := results.seconds(size, piece.name)) and (whole := results.process_seconds(size, piece.name))
+    )  # fmt: skip
+    return Shown(f"{size:,} customers through the door", columns, rows) if rows else None
 
 
 def _targets(results: Results) -> Shown:

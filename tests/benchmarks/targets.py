@@ -12,6 +12,7 @@ LARGE_SECONDS, LIMIT_RATIO = 40.0, 1.5
 MEMORY_RATIO, MEMORY_MB = 1.1, 450.0
 SLOPE = 1.05
 AIRFLOW_SECONDS = 25.0
+DOOR_RATIO, DOOR_MEMORY_MB = 8.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def targets(results: Results) -> list[Target]:
         _memory(results),
         _slope(results),
         _airflow(results),
+        _door(results),
+        _door_memory(results),
     ]
 
 
@@ -104,6 +107,19 @@ def _airflow(results: Results) -> Target:
     added = None if through is None or bare is None else through - bare
     required = f"score_customers through Airflow at {MIDDLE:,} rows within {AIRFLOW_SECONDS:.0f} s of the bare job"
     return _at_most(required, added, AIRFLOW_SECONDS, "s")
+
+
+def _door(results: Results) -> Target:
+    required = f"the door at {MIDDLE:,} rows at least {DOOR_RATIO:.0f} x pandas, a GX pandas asset and to_sql"
+    ratio = _quotient(results.seconds(MIDDLE, "door peer"), results.seconds(MIDDLE, "door"))
+    whole = _quotient(results.process_seconds(MIDDLE, "door peer"), results.process_seconds(MIDDLE, "door"))
+    target = _at_least(required, ratio, DOOR_RATIO)
+    return replace(target, observed=f"{target.observed}; with start-up {whole:.1f} x") if whole else target
+
+
+def _door_memory(results: Results) -> Target:
+    required = f"memory of the door at {MIDDLE:,} rows below {DOOR_MEMORY_MB:.0f} MB"
+    return _at_most(required, results.peak_mb(MIDDLE, "door"), DOOR_MEMORY_MB, "MB")
 
 
 def _quotient(dividend: float | None, divisor: float | None) -> float | None:

@@ -1,10 +1,12 @@
 """The Airflow door: database and S3 come from Connections, and the same landing code reads the bucket."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 import s3fs
 
+from churn.errors import SourceUnusable
 from churn_airflow.doors import services
 from tests.moto_server import BUCKET
 
@@ -41,6 +43,37 @@ def test_the_connection_stands_above_the_setting(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
     monkeypatch.setenv("CHURN_DATABASE_URL", "postgresql://someone:else@127.0.0.1:5433/churn")
     assert services().database.url == DATABASE
+
+
+def test_a_folder_needs_no_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "a landing"
+    folder.mkdir()
+    (folder / "customers-2026-11-22.csv").write_bytes(b"customerID\n")
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+    for url in (str(folder), f"file://{folder}"):
+        monkeypatch.setenv("CHURN_LANDING_URL", url)
+        (landed,) = services().landing.files()
+        assert landed.url == str(folder / "customers-2026-11-22.csv")
+        with services().landing.open(landed) as stream:
+            assert stream.read() == b"customerID\n"
+
+
+def test_the_query_reads_from_the_connection_and_else_from_the_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    query = tmp_path / "customers.sql"
+    query.write_text("SELECT 'of the setting' AS name")
+    monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
+    monkeypatch.setenv("CHURN_LANDING_QUERY", str(query))
+    monkeypatch.setenv("CHURN_LANDING_QUERY_URL", "sqlite://")
+    source = services().source
+    assert source
+    assert list(source.rows(date(2026, 11, 22))) == [["name"], ["of the setting"]]
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_SOURCE", "postgres://me:word@127.0.0.1:1/billing")
+    source = services().source
+    assert source
+    with pytest.raises(SourceUnusable, match=r"127\.0\.0\.1:1/billing"):
+        next(source.rows(date(2026, 11, 22)))
 
 
 def test_extracts_in_the_bucket_are_found_with_the_credentials_of_the_connection(

@@ -205,7 +205,8 @@ def test_customers_who_changed_stop_the_night_until_someone_says_why_and_wake_on
     rows.assign(Contract="Two year", PaymentMethod="Mailed check", PaperlessBilling="No").to_csv(landed, index=False)
     before = demo.published()
     with demo.airflow() as airflow:
-        _succeed(airflow, "validate_customers")
+        run_id = airflow.trigger("validate_customers", {"file": landed.name, "replace": True})
+        assert airflow.wait("validate_customers", run_id, 300) == "success"
         assert airflow.wait("score_customers", airflow.trigger("score_customers"), 300) == "failed"
         pd.testing.assert_frame_equal(demo.published(), before)
         rejected = json.loads(demo.churn("score", "history", "--json"))[0]

@@ -129,3 +129,40 @@ BAD_ROWS: tuple[tuple[dict[str, str], str], ...] = (
     ({"TotalCharges": "$846"}, "TotalCharges is '$846', not a number"),
     ({"Churn": "maybe"}, "Churn is 'maybe', not one of Yes, No"),
 )  # fmt: skip
+
+# Each field is fine by itself, and no customer can be like that.
+MISFITS: tuple[tuple[dict[str, str], tuple[str, ...]], ...] = (
+    ({"InternetService": "No"}, tuple(
+        f"{name} is '{value}' while InternetService is 'No'"
+        for name, value in (
+            ("OnlineSecurity", "No"), ("OnlineBackup", "Yes"), ("DeviceProtection", "No"), ("TechSupport", "No"),
+            ("StreamingTV", "Yes"), ("StreamingMovies", "No"),
+        )
+    )),
+    *(({name: "No internet service"}, (f"{name} is 'No internet service' while InternetService is 'Fiber optic'",))
+      for name in ("OnlineSecurity", "OnlineBackup", "DeviceProtection", "TechSupport", "StreamingTV",
+                   "StreamingMovies")),
+    ({"PhoneService": "No"}, ("MultipleLines is 'No' while PhoneService is 'No'",)),
+    ({"MultipleLines": "No phone service"}, ("MultipleLines is 'No phone service' while PhoneService is 'Yes'",)),
+    ({"tenure": "60", "MonthlyCharges": "100", "TotalCharges": "5"},
+     ("TotalCharges is '5' while 60 months at 100 come to 6000.00",)),
+    ({"TotalCharges": "84600"}, ("TotalCharges is '84600' while 12 months at 70.5 come to 846.00",)),
+    ({"tenure": "0", "TotalCharges": "2000"}, ("TotalCharges is '2000' while 0 months at 70.5 come to 0.00",)),
+    ({"StreamingTV": "No internet service", "TotalCharges": "0"},
+     ("StreamingTV is 'No internet service' while InternetService is 'Fiber optic'",
+      "TotalCharges is '0' while 12 months at 70.5 come to 846.00")),
+)  # fmt: skip
+
+# Unusual, and there are customers like that.
+FITTING: tuple[dict[str, str], ...] = (
+    {"InternetService": "No"} | dict.fromkeys(
+        ("OnlineSecurity", "OnlineBackup", "DeviceProtection", "TechSupport", "StreamingTV", "StreamingMovies"),
+        "No internet service",
+    ),
+    {"PhoneService": "No", "MultipleLines": "No phone service", "InternetService": "DSL"},
+    {"tenure": "0", "TotalCharges": "70.5"},
+    {"tenure": "0", "TotalCharges": " ", "MonthlyCharges": "0"},
+    {"tenure": "70", "MonthlyCharges": "118.75", "TotalCharges": "1300"},  # the dearest tariff since yesterday
+    {"tenure": "70", "MonthlyCharges": "18.25", "TotalCharges": "8300"},  # the cheapest
+    {"MonthlyCharges": "0", "TotalCharges": "0"},
+)  # fmt: skip

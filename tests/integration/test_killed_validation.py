@@ -43,7 +43,7 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
 ) -> None:
     """The step is held by a lock on the table that it needs; then the process is killed with SIGKILL."""
     services = open_services(pipeline, tmp_path)
-    land(services, DAY_BEFORE, customer_rows(10))
+    land(services, DAY_BEFORE, customer_rows(20))
     validate_customers(services)
     before = every_row(services.database)
     land(services, DAY, customer_rows(30))

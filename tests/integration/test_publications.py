@@ -5,6 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
+from churn.columns import DEPENDENCIES
 from churn.db import publications
 from churn.errors import NotFound, RunNotOpen, RunRejected
 from churn.jobs.publish_scores import drop_old_scores, force_publish, roll_back
@@ -15,6 +16,7 @@ from churn.services import Services
 from tests.jobs import admit_simulated, promote_model, with_changes
 from tests.nights import published, run_of
 
+EXTRAS = DEPENDENCIES[1].dependents  # of the internet service
 DAYS = [date(2026, 11, day) for day in (19, 20, 21, 22)]
 
 
@@ -68,6 +70,7 @@ def test_nothing_is_rolled_back_to_a_date_without_scores(services: Services) -> 
 def test_a_run_unlike_the_nights_before_is_rejected_and_can_be_forced_with_a_reason(services: Services) -> None:
     (before,) = score_days(services, DAYS[:1])
     riskier = {"Contract": "Month-to-month", "InternetService": "Fiber optic", "PaymentMethod": "Electronic check"}
+    riskier |= dict.fromkeys(EXTRAS, "No")
     admit_simulated(services, count=2_000, day=DAYS[1], change=riskier)
     with pytest.raises(RunRejected, match="the mean is close to the baseline"):
         score_customers(services)

@@ -6,13 +6,14 @@ import mlflow
 import pytest
 
 from churn.core.candidates import CANDIDATES
-from churn.db import extracts
-from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable
+from churn.db import extracts, validation_results
+from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable, TrainingRefused
 from churn.jobs import retrain_model as retraining
 from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.services import Services
 from churn.tracking import Tracking
+from tests.conftest import TestDatabase
 from tests.jobs import admit_simulated, promote_model, with_changes
 from tests.server import random_free_port
 
@@ -113,5 +114,31 @@ def test_the_planned_rows_are_the_newest_labelled_snapshot(services: Services) -
     admit_simulated(services, count=2_000)
     with services.database.transaction() as connection:
         labelled = extracts.current(connection)
-    admit_simulated(services, count=2_000, day=date(2026, 11, 24), with_churn=False)
+    admit_simulated(services, count=2_000, day=date(2026, 11, 23), with_churn=False)
     assert retraining.plan_training(services).extract_id == labelled.extract_id
+
+
+def test_nothing_is_learned_from_customers_that_are_not_what_the_contract_says(
+    services: Services, churn_database: TestDatabase
+) -> None:
+    admit_simulated(services, count=2_000)
+    with churn_database.as_role("postgres").transaction() as connection:
+        connection.execute("UPDATE churn.customer_history SET contract = 'Weekly' WHERE tenure = 1")
+        connection.execute("UPDATE churn.customer_history SET monthly_charges = 'NaN' WHERE tenure = 2")
+    with pytest.raises(TrainingRefused) as refusal:
+        retraining.plan_training(services)
+    assert "values to be in set in contract" in refusal.value.message
+    assert "for example 'Weekly'" in refusal.value.message
+    assert "values to be between in monthly_charges" in refusal.value.message
+    with services.database.transaction() as connection:
+        results = validation_results.of_extract(connection, extracts.current(connection).extract_id)
+    judged = [result for result in results if result.suite == "training_frame"]
+    assert {result.column_name for result in judged if not result.succeeded} == {"contract", "monthly_charges"}
+    assert all(result.duration_seconds for result in judged)
+
+
+def test_the_frame_of_a_training_is_judged_and_its_page_is_named_by_the_run(services: Services) -> None:
+    admit_simulated(services, count=2_000)
+    plan = retraining.plan_training(services)
+    run = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri).get_run(plan.mlflow_run_id)
+    assert (services.reports / run.data.tags["data_docs"]).is_file()

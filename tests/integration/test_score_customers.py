@@ -254,7 +254,7 @@ def test_a_state_only_follows_the_one_before_it(services: Services) -> None:
 
 def test_without_customers_there_is_nothing_to_score(services: Services) -> None:
     promote_model(services)
-    with pytest.raises(NoCustomers, match="churn validate"):
+    with pytest.raises(NoCustomers, match="churn admit"):
         night.open_run(services)
 
 

@@ -70,7 +70,7 @@ def test_changed_mode_equals_full_mode_on_twenty_simulated_nights_and_old_scores
     (frame,) = simulate(800, seed=4, with_churn=False)
     carried, known = 0, []
     for night in range(20):
-        day = DAY + timedelta(days=night)
+        day = DAY + timedelta(days=night - 20)
         admit(services, frame, day)
         changed = publish_unchecked(services, open_run(services, "changed"))
         full = open_run(services, "full")

@@ -11,7 +11,7 @@ from churn.jobs.settle_outcomes import settle_outcomes
 from churn.services import Services
 from tests.jobs import admit_simulated, promote_model
 
-SCORED_ON = date(2026, 10, 1)
+SCORED_ON = date(2026, 8, 1)
 HORIZON = timedelta(days=30)
 
 

@@ -9,7 +9,11 @@ import s3fs
 
 from churn.db import extracts, quarantined_rows, validation_results
 from churn.db.database import Database
-from churn.errors import AlreadyRunning, ExtractRefused, NoCustomers
+from churn.errors import (
+    AlreadyRunning,
+    ExtractRefused,
+    NoCustomers,
+)
 from churn.jobs.validate_customers import LOCK, require_admitted, validate_customers
 from churn.records import Notice
 from churn.services import Services
@@ -210,30 +214,6 @@ def test_the_same_file_twice_is_a_no_op_that_says_so(services: Services) -> None
     assert again.note == "already admitted: nothing to do"
     assert again.extract == first.extract
     assert every_row(services.database) == before
-
-
-def test_a_changed_file_for_the_same_day_counts_and_the_first_one_stays_in_history(
-    services: Services,
-) -> None:
-    land(services, DAY, customer_rows(30))
-    first = validate_one(services).extract
-    land(services, DAY, customer_rows(30, tenure="13"))
-    second = validate_one(services).extract
-    assert history_counts(services.database) == {first.extract_id: 30, second.extract_id: 30}
-    assert {row["tenure"] for row in customers(services.database)} == {13}
-
-
-def test_a_file_that_was_replaced_and_is_put_back_counts_again(services: Services) -> None:
-    land(services, DAY, customer_rows(30, tenure="12"))
-    first = validate_one(services).extract
-    land(services, DAY, customer_rows(30, tenure="13"))
-    validate_one(services)
-    land(services, DAY, customer_rows(30, tenure="12"))
-    outcome = validate_one(services)
-    assert outcome.extract.extract_id == first.extract_id
-    assert "counts for its day again" in outcome.note
-    assert {row["tenure"] for row in customers(services.database)} == {12}
-    assert validate_one(services).note == "already admitted: nothing to do"
 
 
 def test_an_older_day_enters_history_and_customers_stays_at_the_later_one(services: Services) -> None:

@@ -1,6 +1,6 @@
 """Landing extracts, validating them and looking at what is in the database then."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from churn.db.database import Database
@@ -10,7 +10,9 @@ from churn.services import Services
 from churn.settings import Settings
 from tests.factories import NAMES, write_extract
 
-DAY, NEXT_DAY, DAY_BEFORE = date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 1)
+# Fresh, whenever this runs.
+NEXT_DAY = datetime.now(UTC).date()
+DAY, DAY_BEFORE = NEXT_DAY - timedelta(days=1), NEXT_DAY - timedelta(days=2)
 
 
 def open_services(database: Database, folder: Path, landing_url: str | None = None) -> Services:

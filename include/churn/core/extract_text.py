@@ -2,10 +2,9 @@
 
 import csv
 import difflib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 from churn.columns import COLUMNS, LABEL
 from churn.errors import ExtractRefused
@@ -30,24 +29,25 @@ class Header:
         return tuple(f"column {name!r} is not in the contract and was ignored" for name in self.added)
 
 
-class ExtractText:
-    """The bytes of an extract, read once, in order, in bounded memory.
+class Readable(Protocol):
+    """Anything that gives its bytes in order; it may give fewer than asked for, and none only at its end."""
 
-    A byte order mark and blank lines at the end are left out of `chunks`; `content_hash` covers every byte.
+    def read(self, byte_count: int, /) -> bytes:
+        """The next bytes."""
+
+
+class ExtractText:
+    """The CSV text of an extract, read once, in order, in bounded memory.
+
+    A byte order mark and blank lines at the end are left out of `chunks`.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
-        self._digest = hashlib.sha256()
-        self._head = self._read(MAXIMUM_HEADER_BYTES)
-        while len(self._head) < MAXIMUM_HEADER_BYTES and (more := self._read(MAXIMUM_HEADER_BYTES)):
+        self._head = stream.read(MAXIMUM_HEADER_BYTES)
+        while len(self._head) < MAXIMUM_HEADER_BYTES and (more := stream.read(MAXIMUM_HEADER_BYTES)):
             self._head += more
         self._head = self._head.removeprefix(BYTE_ORDER_MARK)
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of what has been read so far, in hex."""
-        return self._digest.hexdigest()
 
     @property
     def header(self) -> Header:
@@ -65,12 +65,7 @@ class ExtractText:
                 body, line_ends = chunk, b""
             if body:
                 yield body
-            chunk = self._read(_CHUNK_BYTES)
-
-    def _read(self, byte_count: int) -> bytes:
-        chunk = self._stream.read(byte_count)
-        self._digest.update(chunk)
-        return chunk
+            chunk = self._stream.read(_CHUNK_BYTES)
 
 
 def read_header(head: bytes) -> Header:

@@ -6,7 +6,7 @@ from typing import Any
 from churn.columns import LABEL
 from churn.db.database import Connection, query
 from churn.errors import ChurnError, NoCustomers, NotFound, NothingToTrainOn
-from churn.records import Extract, LandedFile
+from churn.records import Extract, ExtractState, LandedFile
 
 _FIELDS = tuple(Extract.__dataclass_fields__)
 
@@ -23,7 +23,7 @@ def current(connection: Connection) -> Extract:
     """The extract that `customers` shows. Raises NoCustomers before the first admission."""
     extract = _read(connection, "get_current_extract", {})
     if extract is None:
-        raise NoCustomers("No extract has been admitted yet.", "Land one and run `churn validate`.")
+        raise NoCustomers("No extract has been admitted yet.", "Land one and run `churn admit`.")
     return extract
 
 
@@ -31,7 +31,7 @@ def of_date(connection: Connection, day: date) -> Extract:
     """The extract that counts for a day. Raises NotFound where none was admitted for it."""
     extract = _read(connection, "get_extract_of_date", {"snapshot_date": day})
     if extract is None:
-        raise NotFound(f"No extract of {day} was admitted.", "Land it and run `churn validate`, or name another day.")
+        raise NotFound(f"No extract of {day} was admitted.", "Land it and run `churn admit`, or name another day.")
     return extract
 
 
@@ -41,7 +41,7 @@ def latest_labelled(connection: Connection) -> Extract:
     if extract is None:
         raise NothingToTrainOn(
             "No admitted extract has labels.",
-            f"Land one with the column {LABEL.name} and run `churn validate`.",
+            f"Land one with the column {LABEL.name} and run `churn admit`.",
         )
     return extract
 
@@ -58,15 +58,27 @@ def known_hashes(connection: Connection) -> dict[tuple[str, str], str]:
     return {(row["source_url"], row["source_version"]): row["content_hash"] for row in rows}
 
 
-def register(connection: Connection, landed: LandedFile) -> Extract:
-    """Take a landed file in as a new extract in state `received`."""
-    parameters = {
-        "content_hash": landed.content_hash,
-        "source_url": landed.url,
-        "source_version": landed.version,
-        "snapshot_date": landed.snapshot_date,
-    }
-    return _one(_read(connection, "register_extract", parameters))
+def counting_for(connection: Connection, day: date) -> Extract | None:
+    """The extract that counts for a day, if one was admitted."""
+    return _read(connection, "get_extract_of_date", {"snapshot_date": day})
+
+
+def take_in(connection: Connection, landed: LandedFile, known: Extract | None, replaced: Extract | None) -> Extract:
+    """Let a landed file be validated: in state `received`, as a new extract or as `known` where it is undecided.
+
+    `replaced` is the extract that it was asked to replace; that is remembered for whoever takes over.
+    """
+    return _move(connection, landed, known, "received", replaced.extract_id if replaced else None)
+
+
+def hold(connection: Connection, landed: LandedFile, known: Extract | None) -> Extract:
+    """Keep a landed file waiting, in state `held`, until someone asks that it replaces what was admitted."""
+    return _move(connection, landed, known, "held", None)
+
+
+def forget(connection: Connection, extract: Extract) -> None:
+    """Drop an extract in state `received`: its file was not complete."""
+    connection.execute(query("forget_received_extract"), {"extract_id": extract.extract_id})
 
 
 def mark_admitted(
@@ -97,9 +109,10 @@ def mark_refused(connection: Connection, extract: Extract, refusal: str, data_do
     return _one(_read(connection, "mark_extract_refused", parameters))
 
 
-def readmit(connection: Connection, extract: Extract) -> bool:
-    """Let an admitted extract count for its day again; False where it is the one that counts already."""
-    return connection.execute(query("readmit_extract"), {"extract_id": extract.extract_id}).rowcount == 1
+def readmit(connection: Connection, extract: Extract, replaced: Extract) -> None:
+    """Let an admitted extract count for its day again, in place of the one that does."""
+    parameters = {"extract_id": extract.extract_id, "replaces_extract_id": replaced.extract_id}
+    connection.execute(query("readmit_extract"), parameters)
 
 
 def point_customers_at(connection: Connection, extract: Extract) -> bool:
@@ -112,6 +125,21 @@ def add_history_partition(connection: Connection, extract: Extract) -> None:
     connection.execute(query("add_history_partition"), {"extract_id": extract.extract_id})
 
 
+def _move(
+    connection: Connection, landed: LandedFile, known: Extract | None, state: ExtractState, replaced_id: int | None
+) -> Extract:
+    parameters: dict[str, Any] = {"state": state, "replaces_extract_id": replaced_id}
+    if known and known.state != "refused":
+        return _one(_read(connection, "move_undecided_extract", parameters | {"extract_id": known.extract_id}))
+    parameters |= {
+        "content_hash": landed.content_hash,
+        "source_url": landed.url,
+        "source_version": landed.version,
+        "snapshot_date": landed.snapshot_date,
+    }
+    return _one(_read(connection, "register_extract", parameters))
+
+
 def _read(connection: Connection, name: str, parameters: dict[str, Any]) -> Extract | None:
     row = connection.execute(query(name), parameters).fetchone()
     return Extract(**{field: row[field] for field in _FIELDS}) if row else None
@@ -119,5 +147,5 @@ def _read(connection: Connection, name: str, parameters: dict[str, Any]) -> Extr
 
 def _one(extract: Extract | None) -> Extract:
     if extract is None:
-        raise ChurnError("The extract was decided by another process in the meantime.", "Run `churn validate` again.")
+        raise ChurnError("The extract was decided by another process in the meantime.", "Run `churn admit` again.")
     return extract

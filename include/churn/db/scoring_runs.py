@@ -18,7 +18,7 @@ def find_live(
 ) -> ScoringRun | None:
     """The run of this snapshot, model version and policy that is under way or published.
 
-    A run that was rejected or superseded is never taken up again.
+    A run that was rejected or superseded is never taken up again, nor one that misses rows released since.
     """
     return _run(connection, "find_live_scoring_run", _identity(extract, model, policy, mode))
 
@@ -98,6 +98,17 @@ def is_overtaken(connection: Connection, run: ScoringRun) -> bool:
     """Whether a newer run of the same date was published."""
     row = connection.execute(query("is_overtaken"), {"scoring_run_id": run.scoring_run_id}).fetchone()
     return bool(row and row["overtaken"])
+
+
+def of_extract(connection: Connection, extract: Extract) -> list[ScoringRun]:
+    """The runs of an extract that are under way or published, oldest first; shadows left out."""
+    return _runs(connection, "list_runs_of_extract", {"extract_id": extract.extract_id})
+
+
+def misses_released_rows(connection: Connection, run: ScoringRun) -> bool:
+    """Whether rows were released into the run's extract after it was opened."""
+    row = connection.execute(query("misses_released_rows"), {"scoring_run_id": run.scoring_run_id}).fetchone()
+    return bool(row and row["misses_rows"])
 
 
 def mark_checked(connection: Connection, run: ScoringRun, decision: Decision) -> None:

@@ -47,7 +47,7 @@ def require_staged(connection: Connection, extract: Extract) -> None:
     """
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(TABLE))
     if not _holds(connection, extract):
-        raise AlreadyRunning("Another validation has taken the staging table.", "Run `churn validate` again.")
+        raise AlreadyRunning("Another validation has taken the staging table.", "Run `churn admit` again.")
 
 
 def admit(connection: Connection, extract: Extract) -> int:

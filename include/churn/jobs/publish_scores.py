@@ -17,7 +17,8 @@ LOCK = "publish scores"
 def publish_scores(services: Services, scoring_run_id: int) -> ScoringRun:
     """Show the checked run to readers in one short transaction; publishing twice changes nothing.
 
-    Raises RunNotOpen where the run did not pass its checks, or a newer run of its date was published meanwhile.
+    Raises RunNotOpen where the run did not pass its checks, a newer run of its date was published meanwhile, or rows
+    were released from quarantine that it does not hold.
     """
     with services.database.exclusive(LOCK, services.policy.takeover_after_seconds) as connection:
         run = scoring_runs.get(connection, scoring_run_id)
@@ -28,6 +29,12 @@ def publish_scores(services: Services, scoring_run_id: int) -> ScoringRun:
             raise RunNotOpen(
                 f"A newer run of {run.snapshot_date} was published while run {scoring_run_id} was under way.",
                 "Nothing to do: the newer scores stay.",
+            )
+        if run.state == "checked" and scoring_runs.misses_released_rows(connection, run):
+            scoring_runs.mark_superseded(connection, run)
+            raise RunNotOpen(
+                f"Rows were released into the extract of {run.snapshot_date} while run {scoring_run_id} was under way.",
+                "Run `churn score run`: it scores them too. Readers keep what they have until then.",
             )
         scoring_runs.require_state(run, "checked")
         with connection.transaction():

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from churn import quality
 from churn.columns import KEY
 from churn.core import training
 from churn.core.candidates import CANDIDATES, Kind
 from churn.core.evaluation import auc_difference, evaluate
 from churn.core.promotion import decide_promotion as decide
 from churn.core.training import TrainingData
-from churn.db import customers, extracts, promotions, retraining_requests
+from churn.db import customers, extracts, promotions, retraining_requests, validation_results
 from churn.db.migrations import require_current_schema
-from churn.errors import NoProductionModel, NothingToTrainOn
+from churn.errors import NoProductionModel, NothingToTrainOn, TrainingRefused
 from churn.jobs.choose_engine import admit_engine
 from churn.jobs.record_training import (
     code_version,
@@ -26,7 +27,7 @@ from churn.jobs.record_training import (
     record_holdout,
     record_plan,
 )
-from churn.records import Decision, Evaluation, Interval, ModelVersion
+from churn.records import Decision, Evaluation, Extract, Interval, Judgement, ModelVersion
 from churn.services import Services
 
 log = logging.getLogger(__name__)
@@ -99,13 +100,15 @@ def retrain_model(services: Services) -> Retraining:
 def plan_training(services: Services) -> TrainingPlan:
     """Freeze what is learned from: the newest snapshot that was delivered with labels.
 
-    Raises NoCustomers or NothingToTrainOn before anything is written.
+    Raises NoCustomers, NothingToTrainOn, or TrainingRefused where a customer is not what the contract says, before a
+    training is begun.
     """
     require_current_schema(services.database)
     with services.database.transaction() as connection:
         extract = extracts.latest_labelled(connection)
     data = _read(services, extract.extract_id, extract.snapshot_date, extract.content_hash)
     training.split_training(data, services.policy)
+    judgement = _require_sound(services, extract, len(data.labels))
     fingerprint = training.fingerprint(data)
     tags = {
         "snapshot_date": extract.snapshot_date.isoformat(),
@@ -114,10 +117,27 @@ def plan_training(services: Services) -> TrainingPlan:
         "fingerprint": fingerprint,
         "code_version": code_version(services.project_dir),
     }
-    run = services.tracking.start_run(f"retraining on {extract.snapshot_date}", tags)
+    page = {"data_docs": judgement.data_docs} if judgement.data_docs else {}
+    run = services.tracking.start_run(f"retraining on {extract.snapshot_date}", tags | page)
     record_plan(run, data, fingerprint, services.policy)
     log.info("Training on %s customers of %s (%s).", len(data.labels), data.snapshot_date, fingerprint[:12])
     return TrainingPlan(run.run_id, extract.extract_id, extract.snapshot_date, extract.content_hash, fingerprint, tags)
+
+
+def _require_sound(services: Services, extract: Extract, customer_count: int) -> Judgement:
+    """Hold the customers that will be learned from against their suite; the results are kept with their extract."""
+    url = services.database.sqlalchemy_url_with("churn.training_extract_id", str(extract.extract_id))
+    judgement = quality.judge_training(url, services.project_dir, services.reports, extract, customer_count)
+    with services.database.transaction() as connection:
+        validation_results.record(connection, extract, judgement.results)
+    failed = "; ".join(result.sentence for result in judgement.results if result.is_refusal)
+    if failed:
+        raise TrainingRefused(
+            f"The labelled customers of {extract.snapshot_date} fail their suite: {failed}. Nothing was trained.",
+            f"Look at {judgement.data_docs} in the reports folder, and find out what has changed them since they were"
+            " admitted.",
+        )
+    return judgement
 
 
 def train_candidate(services: Services, plan: TrainingPlan, kind: Kind) -> TrainedCandidate:

@@ -1,15 +1,28 @@
 """Validate landed extracts: admit the good, set bad rows aside, refuse a bad file whole."""
 
 import logging
+import shlex
+import time
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from churn import quality
-from churn.core.extract_text import ExtractText
-from churn.db import extracts, quarantined_rows, staging, validation_results
+from churn.core import extract_checks
+from churn.db import extract_profiles, extracts, quarantined_rows, staging, validation_results
 from churn.db.database import Connection
 from churn.db.migrations import require_current_schema
-from churn.errors import ExtractRefused, NoCustomers
-from churn.records import ExpectationResult, Extract, ExtractOutcome, Judgement, LandedFile, Notice
+from churn.errors import ConfigurationError, ExtractRefused, NoCustomers, ReplacementNeeded, StillLanding
+from churn.policy import Policy
+from churn.records import (
+    ExpectationResult,
+    Extract,
+    ExtractArrival,
+    ExtractOutcome,
+    Judgement,
+    LandedFile,
+    Notice,
+)
 from churn.services import Services
 
 log = logging.getLogger(__name__)
@@ -20,24 +33,44 @@ _QUARANTINE_WITHIN_CAP = "quarantine_within_cap"
 _NEXT_STEP = "Have the file corrected and delivered again; it is picked up by itself."
 
 
-def validate_customers(services: Services, file: str | None = None) -> list[ExtractOutcome]:
+def validate_customers(services: Services, file: str | None = None, replace: bool = False) -> list[ExtractOutcome]:
     """Decide about every landed extract that is not decided yet, oldest first, or about one named `file`.
 
     A content that was admitted or refused before for the same day is left as it is, and its outcome says so;
-    only a refused file that is named is judged again. What a killed process left undecided is taken up.
-    Raises AlreadyRunning where another process validates. A refusal is an outcome: `require_admitted` makes it an
-    error.
+    only a refused file that is named is judged again. Another content for an admitted day is held until it is named
+    with `replace`. What a killed process left undecided is taken up. A file that has not landed whole is
+    left, without an outcome.
+    Raises AlreadyRunning where another process validates, StillLanding where the named file is not whole, and
+    ConfigurationError where a replacement names no file. A refusal is an outcome: `require_admitted` makes it an error.
     """
+    if replace and file is None:
+        raise ConfigurationError("A replacement names no file.", "Run `churn admit FILE --replace`.")
     require_current_schema(services.database)
+    outcomes = []
     with services.database.lock(LOCK):
-        outcomes = [_decide(services, landed, judge_again=file is not None) for landed in _landed(services, file)]
+        for landed in _landed(services, file):
+            try:
+                outcomes.append(_decide(services, landed, file is not None, replace))
+            except StillLanding as error:
+                if file is not None:
+                    raise
+                log.warning("%s It is left for the next time.", error.message)
     for outcome in outcomes:
         log.info("%s: %s", outcome.extract.source_url, outcome.summary()["note"])
     return outcomes
 
 
-def require_admitted(outcomes: Iterable[ExtractOutcome]) -> None:
-    """Raise ExtractRefused naming every file that was refused now; one refused before is not told again."""
+def require_admitted(outcomes: Iterable[ExtractOutcome], asked_for: bool = False) -> None:
+    """Raise ExtractRefused naming every file that was refused now; one refused before is not told again.
+
+    Raises ReplacementNeeded where a file that someone has `asked_for` is held.
+    """
+    outcomes = list(outcomes)
+    for outcome in outcomes:
+        if asked_for and outcome.extract.state == "held":
+            raise ReplacementNeeded(
+                f"{outcome.extract.source_url} was not admitted: {outcome.note}.", "Or leave the day as it is."
+            )
     refused = [outcome for outcome in outcomes if outcome.extract.state == "refused" and outcome.results]
     if refused:
         told = " ".join(f"{outcome.extract.source_url} was {outcome.note}" for outcome in refused)
@@ -52,15 +85,18 @@ def _landed(services: Services, file: str | None) -> list[LandedFile]:
     return services.landing.files(known)
 
 
-def _decide(services: Services, landed: LandedFile, judge_again: bool) -> ExtractOutcome:
+def _decide(services: Services, landed: LandedFile, judge_again: bool, replace_admitted: bool) -> ExtractOutcome:
     with services.database.transaction() as connection:
-        extract = extracts.find(connection, landed)
-        if extract and extract.state == "admitted":
-            return ExtractOutcome(extract, (), (), _readmit(connection, extract))
-        if extract and extract.state == "refused" and not judge_again:
-            return ExtractOutcome(extract, (), (), f"already refused: {extract.refusal}")
-        if extract is None or extract.state == "refused":
-            extract = extracts.register(connection, landed)
+        known, counting = extracts.find(connection, landed), extracts.counting_for(connection, landed.snapshot_date)
+    if known and known.state == "admitted":
+        return ExtractOutcome(known, (), (), _repeat(services, known, counting, replace_admitted))
+    if known and known.state == "refused" and not judge_again:
+        return ExtractOutcome(known, (), (), f"already refused: {known.refusal}")
+    asked_before = known is not None and known.state == "received" and known.replaces_extract_id is not None
+    if counting and not replace_admitted and not asked_before:
+        return _hold(services, landed, known, counting)
+    with services.database.transaction() as connection:
+        extract = extracts.take_in(connection, landed, known, counting)
     judgement, step = Judgement(), _FILE_CAN_BE_READ
     try:
         row_count, warnings = _stage(services, landed, extract)
@@ -68,59 +104,134 @@ def _decide(services: Services, landed: LandedFile, judge_again: bool) -> Extrac
             services.database.sqlalchemy_url, services.project_dir, services.reports, extract
         )
         _require_suite(judgement.results)
+        arrival, compared = _compare(services, extract, row_count)
+        judgement = replace(judgement, results=(*judgement.results, *compared))
+        extract_checks.require_plausible(compared, f"churn admit {shlex.quote(landed.url)}")
         step = _QUARANTINE_WITHIN_CAP
-        return _admit(services, extract, row_count, judgement, warnings)
+        return _admit(services, landed, extract, arrival, judgement, warnings)
+    except StillLanding:
+        with services.database.transaction() as connection:
+            extracts.forget(connection, extract)
+        raise
     except ExtractRefused as refusal:
         return _refuse(services, extract, refusal, judgement, step)
 
 
-def _readmit(connection: Connection, extract: Extract) -> str:
-    """The file of a day that was replaced lies there again: what lies there is what counts."""
-    if not extracts.readmit(connection, extract):
+def _repeat(services: Services, extract: Extract, counting: Extract | None, replace_admitted: bool) -> str:
+    """Leave an admitted content as it is, or let one that was replaced count again where that was asked for."""
+    if counting is None or counting.extract_id == extract.extract_id:
         return "already admitted: nothing to do"
-    is_current = extracts.point_customers_at(connection, extract)
+    if not replace_admitted:
+        return f"admitted before; {_replaceable(counting, extract.source_url)} again"
+    with services.database.transaction() as connection:
+        extracts.readmit(connection, extract, counting)
+        is_current = extracts.point_customers_at(connection, extract)
     return f"admitted before, counts for its day again{'' if is_current else '; customers stays at a later day'}"
+
+
+def _hold(services: Services, landed: LandedFile, known: Extract | None, counting: Extract) -> ExtractOutcome:
+    """Keep a changed file of an admitted day waiting, and tell people once."""
+    services.landing.require_unchanged(landed)
+    told_before = known is not None and known.state == "held"
+    with services.database.transaction() as connection:
+        extract = known if known and told_before else extracts.hold(connection, landed, known)
+    note = f"held: {_replaceable(counting, landed.url)}"
+    if not told_before:
+        services.notifier.send(
+            Notice(
+                title=f"Extract of {extract.snapshot_date} held",
+                happened=f"{landed.url} differs from what was admitted for its day as extract {counting.extract_id}.",
+                meaning="Nothing of it was admitted; customers and scores stay as they are.",
+                next_step=f"Run `churn admit {shlex.quote(landed.url)} --replace`, or leave it: it is not told again.",
+            )
+        )
+    return ExtractOutcome(extract, (), (), note)
+
+
+def _replaceable(counting: Extract, url: str) -> str:
+    return (
+        f"extract {counting.extract_id} counts for {counting.snapshot_date} with other content; "
+        f"run `churn admit {shlex.quote(url)} --replace` to let this one count"
+    )
 
 
 def _stage(services: Services, landed: LandedFile, extract: Extract) -> tuple[int, tuple[str, ...]]:
     """Copy the file to staging; return its row count and what is worth a warning."""
-    with services.landing.open(landed) as stream, services.database.transaction() as connection:
-        text = ExtractText(stream)
-        row_count = staging.stage(connection, extract, text)
-        if text.content_hash != landed.content_hash:
-            raise ExtractRefused("The file changed while it was being read.", "Wait until its upload is complete.")
-        return row_count, text.header.warnings
+    with services.database.transaction() as connection, services.landing.text(landed) as text:
+        return staging.stage(connection, extract, text), text.header.warnings
 
 
 def _require_suite(results: Iterable[ExpectationResult]) -> None:
-    failed = [result for result in results if result.severity == "refuse" and not result.succeeded]
+    failed = [result for result in results if result.is_refusal]
     if failed:
-        raise ExtractRefused(f"The file fails its suite: {'; '.join(map(_told, failed))}.", _NEXT_STEP)
+        sentences = "; ".join(result.sentence for result in failed)
+        raise ExtractRefused(f"The file fails its suite: {sentences}.", _NEXT_STEP)
 
 
-def _told(result: ExpectationResult) -> str:
-    count = "" if result.unexpected_count is None else f" ({result.unexpected_count} values do not)"
-    return f"{result.expectation.replace('_', ' ')} in {result.column_name or 'the table'}{count}"
+def _compare(
+    services: Services, extract: Extract, row_count: int
+) -> tuple[ExtractArrival, tuple[ExpectationResult, ...]]:
+    """The staged extract beside those before it, and what the checks say of it."""
+    started = time.monotonic()
+    with services.database.transaction() as connection:
+        staging.require_staged(connection, extract)
+        arrival = extract_profiles.arrival(connection, extract, row_count, services.policy.history_extract_count)
+    results = extract_checks.check_arrival(arrival, services.policy, datetime.now(UTC).date())
+    return arrival, _timed(results, started)
 
 
 def _admit(
-    services: Services, extract: Extract, row_count: int, judgement: Judgement, warnings: tuple[str, ...]
+    services: Services,
+    landed: LandedFile,
+    extract: Extract,
+    arrival: ExtractArrival,
+    judgement: Judgement,
+    warnings: tuple[str, ...],
 ) -> ExtractOutcome:
     """Change customers, history, quarantine and the extract in one transaction."""
+    row_count = arrival.row_count
     with services.database.transaction() as connection:
         staging.require_staged(connection, extract)
+        started = time.monotonic()
         aside_count = quarantined_rows.set_aside(connection, extract, row_count, services.policy.quarantine_cap_rate)
+        rules = _timed(quarantined_rows.results_by_column(connection, extract), started, quality.ROW_SUITE)
+        if aside_count and landed.has_text:
+            with services.landing.text(landed) as text:
+                quarantined_rows.keep_text(connection, extract, text.chunks())
         extracts.add_history_partition(connection, extract)
         admitted_count = staging.admit(connection, extract)
         extract = extracts.mark_admitted(
             connection, extract, row_count, admitted_count, aside_count, judgement.data_docs
         )
         is_current = extracts.point_customers_at(connection, extract)
-        results = (*judgement.results, *quarantined_rows.results_by_column(connection, extract))
+        results = (*judgement.results, *rules, *_profile(services.policy, connection, extract, arrival))
         validation_results.record(connection, extract, results)
         staging.drop(connection, extract)
-    warnings += tuple(_told(result) for result in results if result.severity == "warn" and not result.succeeded)
+    warnings += tuple(result.sentence for result in results if result.severity == "warn" and not result.succeeded)
     return ExtractOutcome(extract, results, warnings, _admission_note(extract, is_current))
+
+
+def _profile(
+    policy: Policy, connection: Connection, extract: Extract, arrival: ExtractArrival
+) -> tuple[ExpectationResult, ...]:
+    """Keep what the admitted extract looks like; return the warnings that follow from it."""
+    started = time.monotonic()
+    profile, doubtful_count = extract_profiles.measure(connection, extract, arrival.row_count)
+    new_values = extract_profiles.new_values(connection, extract)
+    results = (
+        *extract_checks.check_new_values(new_values, profile, arrival.row_count),
+        *extract_checks.check_profile(profile, arrival.row_count, arrival.past, policy),
+        extract_checks.check_bills(doubtful_count, extract.admitted_count or 0, policy),
+    )
+    return _timed(results, started)
+
+
+def _timed(
+    results: Iterable[ExpectationResult], started: float, suite: str | None = None
+) -> tuple[ExpectationResult, ...]:
+    """The results with the seconds of the pass that they were part of."""
+    seconds = round(time.monotonic() - started, 3)
+    return tuple(replace(result, suite=suite or result.suite, duration_seconds=seconds) for result in results)
 
 
 def _admission_note(extract: Extract, is_current: bool) -> str:
@@ -134,7 +245,7 @@ def _refuse(
 ) -> ExtractOutcome:
     """Record the refusal and tell people; no customer row changes."""
     results = judgement.results
-    if all(result.succeeded or result.severity != "refuse" for result in results):
+    if not any(result.is_refusal for result in results):
         results = (*results, ExpectationResult(step, None, "refuse", False, None, refusal.message))
     with services.database.transaction() as connection:
         extract = extracts.mark_refused(connection, extract, refusal.message, judgement.data_docs)

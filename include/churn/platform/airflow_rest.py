@@ -71,10 +71,10 @@ class AirflowRest:
         """Let the scheduler run this DAG."""
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run and return its id."""
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run, with the parameters of `conf`, and return its id."""
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
-        body: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": {}}
+        body: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:

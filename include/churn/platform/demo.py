@@ -56,7 +56,8 @@ def run_demo(settings: Settings, data: Path | None, as_json: bool) -> DemoResult
     environment = platform_environment(settings)
     source = land(settings, data)
     console.print(f"Landed {source}.", highlight=False)
-    run_story(environment, console)
+    # Data that someone names takes the place of what was admitted for today.
+    run_story(environment, console, {"file": Path(source).name, "replace": True} if data else {})
     result = read_result(open_services(environment), source)
     if as_json:
         Console().print_json(json.dumps(asdict(result), default=str))
@@ -95,8 +96,11 @@ def land(settings: Settings, data: Path | None) -> str:
     return str(target)
 
 
-def run_story(environment: dict[str, str], console: Console) -> None:
-    """Unpause every DAG and run the story through Airflow's REST API, with progress."""
+def run_story(environment: dict[str, str], console: Console, validation: dict[str, Any]) -> None:
+    """Unpause every DAG and run the story through Airflow's REST API, with progress.
+
+    `validation` are the parameters of its first DAG.
+    """
     with AirflowRest(
         environment["AIRFLOW_URL"], environment["AIRFLOW_USER"], environment["AIRFLOW_PASSWORD"]
     ) as airflow:
@@ -107,12 +111,14 @@ def run_story(environment: dict[str, str], console: Console) -> None:
             airflow.unpause(dag_id)
         for dag_id in STORY:
             with console.status(dag_id) as status:
-                _run(airflow, dag_id, status.update, console)
+                _run(airflow, dag_id, validation if dag_id == STORY[0] else {}, status.update, console)
 
 
-def _run(airflow: AirflowRest, dag_id: str, watch: Callable[[str], None], console: Console) -> None:
+def _run(
+    airflow: AirflowRest, dag_id: str, conf: dict[str, Any], watch: Callable[[str], None], console: Console
+) -> None:
     started = datetime.now(UTC)
-    run_id = airflow.trigger(dag_id)
+    run_id = airflow.trigger(dag_id, conf)
     state = airflow.wait(dag_id, run_id, LONGEST_RUN_SECONDS, watch)
     if state != "success":
         raise PlatformError(

@@ -60,6 +60,7 @@ def carried(platform: Platform, environ: Mapping[str, str] | None = None) -> dic
         "CHURN_REPORTS_DIR": settings.reports_dir and settings.reports_dir.resolve(),
         "CHURN_POLICY_FILE": settings.policy_file and settings.policy_file.resolve(),
         "CHURN_LANDING_URL": settings.landing_url and absolute(settings.landing_url),
+        "CHURN_LANDING_QUERY": settings.landing_query and settings.landing_query.resolve(),
         "CHURN_MLFLOW_ARTIFACTS_URL": settings.mlflow_artifacts_url and absolute(settings.mlflow_artifacts_url),
         "CHURN_DATABASE_URL": platform.given_database,
         "CHURN_API_DATABASE_URL": platform.given_database and platform.api_database_url,

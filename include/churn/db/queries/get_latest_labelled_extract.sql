@@ -1,5 +1,6 @@
 SELECT extracts.extract_id, extracts.content_hash, extracts.source_url, extracts.snapshot_date, extracts.state,
-       extracts.row_count, extracts.admitted_count, extracts.quarantined_count, extracts.refusal, extracts.data_docs
+       extracts.row_count, extracts.admitted_count, extracts.quarantined_count, extracts.refusal, extracts.data_docs,
+       extracts.replaces_extract_id
 FROM churn.snapshots
 JOIN churn.extracts USING (extract_id)
 WHERE EXISTS (

@@ -6,4 +6,4 @@ SET state = 'refused',
 WHERE extract_id = %(extract_id)s AND state = 'received'
 RETURNING
     extract_id, content_hash, source_url, snapshot_date, state, row_count, admitted_count, quarantined_count, refusal,
-    data_docs
+    data_docs, replaces_extract_id

@@ -1,5 +1,4 @@
-SELECT line_number, reasons
+SELECT line_number
 FROM churn.quarantined_rows
 WHERE extract_id = %(extract_id)s
 ORDER BY line_number
-LIMIT %(limit)s

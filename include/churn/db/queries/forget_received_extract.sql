@@ -1,0 +1,1 @@
+SELECT churn.forget_received_extract(%(extract_id)s)

@@ -1,0 +1,1 @@
+UPDATE churn.extracts SET profile = %(profile)s WHERE extract_id = %(extract_id)s

@@ -1,0 +1,1 @@
+SELECT FROM churn.extracts WHERE extract_id = %(extract_id)s FOR UPDATE
