@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
-import psycopg
 import pytest
 
 from churn import simulator
@@ -14,7 +13,7 @@ from churn.errors import ExtractRefused
 from churn.jobs.validate_customers import require_admitted, validate_customers
 from churn.records import ExtractOutcome
 from churn.services import Services
-from tests.conftest import TestDatabase, TestServer
+from tests.conftest import TestServer
 from tests.integration.validations import NEXT_DAY, land, land_bytes, open_services, require_accounted_for
 
 COUNT = 400
@@ -33,26 +32,21 @@ def rows_of(folder: Path, day: date, count: int = COUNT) -> Rows:
 @pytest.fixture(scope="module")
 def lived_in(postgres: TestServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with six admitted days, to be copied."""
-    name = "churn_lived_in"
-    with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    database = postgres.copy(migrated_template, "churn_lived_in")
     folder = tmp_path_factory.mktemp("lived-in")
-    services = open_services(TestDatabase(postgres, name).as_role("churn_pipeline"), folder)
+    services = open_services(database.as_role("churn_pipeline"), folder)
     for day in DAYS:
         land(services, day, rows_of(folder, day))
     for outcome in validate_customers(services):
         require_accounted_for(outcome, COUNT)
         assert outcome.warnings == () or outcome.extract.snapshot_date < NEXT_DAY - timedelta(days=3)
-    return name
+    return database.name
 
 
 @pytest.fixture
-def services(postgres: TestServer, lived_in: str, tmp_path: Path, request: pytest.FixtureRequest) -> Services:
+def services(postgres: TestServer, lived_in: str, tmp_path: Path) -> Services:
     """Services on a copy of it."""
-    name = f"churn_copy_{abs(hash(request.node.nodeid)) % 10**12}"
-    with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {lived_in}")
-    return open_services(TestDatabase(postgres, name).as_role("churn_pipeline"), tmp_path)
+    return open_services(postgres.copy(lived_in, "churn_lived_in_copy").as_role("churn_pipeline"), tmp_path)
 
 
 def validate_today(services: Services, rows: Rows) -> ExtractOutcome:

@@ -1,4 +1,4 @@
-"""A validation that is killed at any step leaves no half state."""
+"""A validation that is killed at any step leaves no half state, and the next one ends where nobody disturbed it."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,8 +17,8 @@ from churn.errors import AlreadyRunning
 from churn.jobs.validate_customers import validate_customers
 from churn.records import ExtractOutcome
 from churn.services import Services
-from tests.conftest import TestDatabase
-from tests.factories import customer_rows
+from tests.conftest import TestDatabase, TestServer
+from tests.factories import customer_row, customer_rows
 from tests.integration.validations import (
     DAY,
     DAY_BEFORE,
@@ -26,7 +27,10 @@ from tests.integration.validations import (
     land,
     open_services,
     require_accounted_for,
+    wait_until_blocked,
 )
+
+Ends = dict[str, dict[str, Any]]
 
 
 @pytest.mark.parametrize(
@@ -66,33 +70,107 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
     assert [row["state"] for row in states] == ["admitted", "admitted"]
 
 
-def start_validation(services: Services) -> "subprocess.Popen[bytes]":
-    code = (
-        "from churn.jobs.validate_customers import validate_customers; from churn.services import Services;"
-        "from churn.settings import Settings; validate_customers(Services.from_settings(Settings()))"
-    )
+STEPS = (
+    "churn.db.extracts.take_in",
+    "churn.db.staging.stage",
+    "churn.quality.judge_extract",
+    "churn.db.extract_profiles.arrival",
+    "churn.db.quarantined_rows.set_aside",
+    "churn.db.quarantined_rows.results_by_column",
+    "churn.db.quarantined_rows.keep_text",
+    "churn.db.extracts.add_history_partition",
+    "churn.db.staging.admit",
+    "churn.db.extracts.mark_admitted",
+    "churn.db.extracts.point_customers_at",
+    "churn.db.extract_profiles.measure",
+    "churn.db.extract_profiles.new_values",
+    "churn.db.validation_results.record",
+    "churn.db.staging.drop",
+)
+STEPS_OF_A_REFUSAL = (
+    "churn.db.extracts.mark_refused",
+    "churn.db.validation_results.record",
+    "churn.db.staging.drop",
+)
+DELIVERED = {
+    "admitted": [customer_row(customerID="bad", tenure="a year"), *customer_rows(39)],
+    "refused": [customer_row(customerID="twice"), *customer_rows(39, customerID="twice")],
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(postgres: TestServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> Ends:
+    """The end of a validation that nobody disturbs, for each delivery."""
+    ends = {}
+    for state, rows in DELIVERED.items():
+        database = postgres.copy(migrated_template, f"churn_{state}_undisturbed").as_role("churn_pipeline")
+        services = open_services(database, tmp_path_factory.mktemp(state))
+        admit_yesterday(services)
+        land(services, DAY, rows)
+        assert [outcome.extract.state for outcome in validate_customers(services)] == ["admitted", state]
+        ends[state] = end_of(database)
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("state", "step"), [*(("admitted", step) for step in STEPS), *(("refused", step) for step in STEPS_OF_A_REFUSAL)]
+)
+def test_a_validation_killed_before_a_step_ends_like_an_undisturbed_one(
+    pipeline: Database, tmp_path: Path, undisturbed: Ends, state: str, step: str
+) -> None:
+    services = open_services(pipeline, tmp_path)
+    admit_yesterday(services)
+    before = every_row(pipeline)
+    land(services, DAY, DELIVERED[state])
+    killed = start_validation(services, killed_before=step)
+    assert killed.wait(120) == -signal.SIGKILL
+    assert every_row(pipeline) == before
+    validate_when_free(services)
+    assert end_of(pipeline) == undisturbed[state]
+
+
+def admit_yesterday(services: Services) -> None:
+    land(services, DAY_BEFORE, customer_rows(40))
+    validate_customers(services)
+
+
+def end_of(database: Database) -> dict[str, Any]:
+    """All that a validation leaves in the database but times and places."""
+    statements = {
+        "extracts": "SELECT extract_id, snapshot_date, state, row_count, admitted_count, quarantined_count, refusal,"
+        " replaces_extract_id, profile FROM churn.extracts ORDER BY extract_id",
+        "quarantined": "SELECT extract_id, line_number, raw_values, raw_text, reasons FROM churn.quarantined_rows"
+        " ORDER BY extract_id, line_number",
+        "results": "SELECT extract_id, suite, expectation, column_name, succeeded, observed_value"
+        " FROM monitoring.validation_results ORDER BY extract_id, suite, expectation, column_name",
+        "staging": "SELECT relname FROM pg_class WHERE relnamespace = 'staging'::regnamespace",
+    }
+    with database.transaction() as connection:
+        found = {name: connection.execute(statement).fetchall() for name, statement in statements.items()}
+    return found | {"customers": every_row(database)}
+
+
+VALIDATION = """
+import os, pkgutil, signal, sys
+from churn.jobs.validate_customers import validate_customers
+from churn.services import Services
+from churn.settings import Settings
+if len(sys.argv) > 1:
+    module, _, step = sys.argv[1].rpartition(".")
+    setattr(pkgutil.resolve_name(module), step, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+validate_customers(Services.from_settings(Settings()))
+"""
+
+
+def start_validation(services: Services, killed_before: str | None = None) -> "subprocess.Popen[bytes]":
     environment = os.environ | {
         "CHURN_DATABASE_URL": services.database.url,
         "CHURN_LANDING_URL": services.landing.url,
         "CHURN_REPORTS_DIR": str(services.reports),
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
     }
-    return subprocess.Popen([sys.executable, "-c", code], env=environment)
-
-
-def wait_until_blocked(database: TestDatabase, process: "subprocess.Popen[bytes]", seconds: float = 180) -> None:
-    """Wait until a statement of the pipeline waits for a table."""
-    statement = (
-        "SELECT FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND usename = 'churn_pipeline' AND datname = current_database()"
-    )
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        with database.as_role("postgres").transaction() as connection:
-            if connection.execute(statement).fetchall():
-                return
-        time.sleep(0.1)
-    pytest.fail("the validation never came to the step that was to be blocked")
+    command = [sys.executable, "-c", VALIDATION, *([killed_before] if killed_before else [])]
+    return subprocess.Popen(command, env=environment)
 
 
 def validate_when_free(services: Services, seconds: float = 30) -> list[ExtractOutcome]:

@@ -5,10 +5,8 @@ import gzip
 import io
 import tracemalloc
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,11 +21,9 @@ from churn.errors import ExtractRefused
 from churn.jobs.validate_customers import require_admitted, validate_customers
 from churn.services import Services
 from tests.factories import NAMES, customer_rows
-from tests.integration.extract_cases import ROW_COUNT, good
-from tests.integration.validations import DAY, DAY_BEFORE, customers, open_services, require_accounted_for
+from tests.integration.extract_texts import ROW_COUNT, ZIPPED, flipped, good, good_parquet, parquet, typed
+from tests.integration.validations import DAY, customers, open_services, require_accounted_for
 from tests.jobs import with_changes
-
-INTEGERS, AMOUNTS = ("SeniorCitizen", "tenure"), ("MonthlyCharges", "TotalCharges")
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -41,40 +37,12 @@ def put(request: pytest.FixtureRequest, pipeline: Database, tmp_path: Path) -> t
     return services, lambda name, content: bucket.pipe(f"{services.landing.url}/{name}", content)
 
 
-def typed(rows: list[dict[str, str]]) -> dict[str, list[Any]]:
-    """The columns of the rows as a billing database would hold them: numbers as numbers, blanks missing."""
-    columns: dict[str, list[Any]] = {name: [row[name] or None for row in rows] for name in NAMES}
-    for name in INTEGERS:
-        columns[name] = [None if value is None else int(value) for value in columns[name]]
-    for name in AMOUNTS:
-        columns[name] = [None if value is None else float(value) for value in columns[name]]
-    return columns
-
-
-def parquet(columns: dict[str, Any], row_group_size: int = 7) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, row_group_size=row_group_size)
-    return sink.getvalue()
-
-
-def good_parquet() -> bytes:
-    return parquet(typed(customer_rows(ROW_COUNT)))
-
-
-def retyped(name: str, values: Any) -> bytes:
-    return parquet(typed(customer_rows(ROW_COUNT)) | {name: values})
-
-
 def in_parquet(content: bytes) -> list[dict[str, str]]:
     """What a Parquet file says, read as the CSV that it becomes."""
     stream, text = ParquetText(io.BytesIO(content)), b""
     while chunk := stream.read(100):
         text += chunk
     return list(csv.DictReader(io.StringIO(text.decode())))
-
-
-def flipped(content: bytes, position: int) -> bytes:
-    return content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
 
 
 # What is admitted ---------------------------------------------------------------------------------------------
@@ -140,95 +108,6 @@ def with_cap(services: Services, rate: float) -> Services:
 
 
 # What is refused ----------------------------------------------------------------------------------------------
-
-ZIPPED = gzip.compress(good().encode())
-BAD = [
-    ("csv.gz", "cut off", lambda: ZIPPED[:-40], "The gzip file ends before its end"),
-    ("csv.gz", "its checksum cut off", lambda: ZIPPED[:-3], "The gzip file ends before its end"),
-    ("csv.gz", "damaged", lambda: flipped(ZIPPED, len(ZIPPED) // 2), "The gzip file is damaged"),
-    ("csv.gz", "not gzip", lambda: good().encode(), "The gzip file is damaged: Not a gzipped file"),
-    ("csv.gz", "something behind it", lambda: ZIPPED + b"more", "The gzip file is damaged"),
-    ("csv.gz", "empty", lambda: b"", "The file is empty"),
-    ("csv.gz", "nothing in it", lambda: gzip.compress(b""), "The file is empty"),
-    ("csv.gz", "a column missing", lambda: gzip.compress(good().replace("tenure", "x", 1).encode()), "lacks tenure"),
-    ("parquet", "empty", lambda: b"", "The Parquet file is damaged"),
-    ("parquet", "CSV", lambda: good().encode(), "The Parquet file is damaged"),
-    ("parquet", "cut off", lambda: good_parquet()[:-100], "The Parquet file is damaged"),
-    (
-        "parquet",
-        "no rows",
-        lambda: parquet({name: pa.array([], pa.string()) for name in NAMES}),
-        "a header and no rows",
-    ),
-    (
-        "parquet",
-        "a column missing",
-        lambda: parquet({name: values for name, values in typed(customer_rows(9)).items() if name != "tenure"}),
-        "The header lacks tenure",
-    ),
-    (
-        "parquet",
-        "a column renamed",
-        lambda: parquet({name.replace("ID", "_id"): values for name, values in typed(customer_rows(9)).items()}),
-        r"renamed to 'customer_id'\?",
-    ),
-    (
-        "parquet",
-        "words for tenure",
-        lambda: retyped("tenure", ["a year"] * ROW_COUNT),
-        "match regex in tenure",
-    ),
-    (
-        "parquet",
-        "nested",
-        lambda: retyped("Partner", [["Yes"]] * ROW_COUNT),
-        "Column 'Partner' is retyped: it holds list<.*>, not text",
-    ),
-    (
-        "parquet",
-        "binary",
-        lambda: retyped("gender", [b"Male"] * ROW_COUNT),
-        "Column 'gender' is retyped: it holds binary",
-    ),
-    (
-        "parquet",
-        "booleans",
-        lambda: retyped("Partner", [True] * ROW_COUNT),
-        "Column 'Partner' is retyped: it holds bool",
-    ),
-    (
-        "parquet",
-        "dates",
-        lambda: retyped("tenure", [date(2026, 1, 1)] * ROW_COUNT),
-        "Column 'tenure' is retyped: it holds date32.*, not numbers",
-    ),
-    (
-        "parquet",
-        "numbers for a category",
-        lambda: retyped("Contract", [1] * ROW_COUNT),
-        "Column 'Contract' is retyped: it holds int64, not text",
-    ),
-]
-
-
-@pytest.mark.parametrize(("suffix", "name", "content", "complaint"), BAD, ids=[f"{each[0]} {each[1]}" for each in BAD])
-def test_a_file_that_cannot_be_read_is_refused_in_plain_words(
-    put: tuple[Services, Callable[..., None]], suffix: str, name: str, content: Callable[[], bytes], complaint: str
-) -> None:
-    services, land = put
-    land(f"customers-{DAY_BEFORE}.csv", good().encode())
-    validate_customers(services)
-    land(f"customers-{DAY}.{suffix}", content())
-    with pytest.raises(ExtractRefused, match=complaint):
-        require_admitted(validate_customers(services))
-    assert {row["snapshot_date"] for row in customers(services.database)} == {DAY_BEFORE}
-    assert states(services.database) == ["admitted", "refused"]
-
-
-def states(database: Database) -> list[str]:
-    with database.transaction() as connection:
-        rows = connection.execute("SELECT state FROM churn.extracts ORDER BY extract_id").fetchall()
-    return [row["state"] for row in rows]
 
 
 def test_a_gzip_bomb_fills_neither_memory_nor_the_database(put: tuple[Services, Callable[..., None]]) -> None:

@@ -25,7 +25,6 @@ from churn.records import Extract
 from churn.services import Services
 from tests.conftest import TestDatabase
 from tests.factories import NAMES, customer_row, customer_rows, write_extract
-from tests.integration.test_killed_validation import wait_until_blocked
 from tests.integration.validations import (
     DAY,
     NEXT_DAY,
@@ -35,6 +34,7 @@ from tests.integration.validations import (
     land_bytes,
     open_services,
     validate_one,
+    wait_until_blocked,
 )
 
 CORRECTED_NAMES = ("line_number", *NAMES)

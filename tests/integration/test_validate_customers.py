@@ -15,12 +15,12 @@ from churn.errors import (
     NoCustomers,
 )
 from churn.jobs.validate_customers import LOCK, require_admitted, validate_customers
-from churn.records import Notice
 from churn.services import Services
 from churn.settings import PROJECT
-from tests.conftest import TestDatabase, TestServer
+from tests.conftest import TestDatabase
 from tests.factories import NAMES, customer_row, customer_rows
-from tests.integration.extract_cases import BAD_FILES, BAD_ROWS, BadFile, good
+from tests.integration.extract_cases import BAD_ROWS
+from tests.integration.extract_texts import good
 from tests.integration.validations import (
     DAY,
     DAY_BEFORE,
@@ -85,25 +85,6 @@ def test_the_public_data_set_is_admitted_whole(services: Services, telco_csv: Pa
     assert len(customers(services.database)) == outcome.extract.row_count
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("byte order mark", b"\xef\xbb\xbf" + good().encode()),
-        ("CRLF", good().replace("\n", "\r\n").encode()),
-        ("no newline at the end", good().rstrip("\n").encode()),
-        ("CRLF, none at the end", good().replace("\n", "\r\n").rstrip("\r\n").encode()),
-        ("blank lines at the end", (good() + "\n\n").encode()),
-        (
-            "every field quoted",
-            '"{}"\n'.format('"\n"'.join(good().splitlines())).replace(",", '","').encode(),
-        ),
-    ],
-)
-def test_ways_to_write_csv_are_all_read(services: Services, name: str, content: bytes) -> None:
-    land_bytes(services, DAY, content)
-    require_accounted_for(validate_one(services), 40)
-
-
 def test_order_of_columns_is_free_added_ones_are_told_and_the_label_may_be_absent(services: Services) -> None:
     columns = ("region", *reversed(NAMES[:-1]), "drop table")
     land(services, DAY, [row | {"region": "north"} for row in customer_rows(30)], columns)
@@ -153,40 +134,6 @@ def test_blank_charges_beside_an_unusable_tenure_are_told_once(services: Service
 
 
 # Refusal --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def settled(postgres: TestServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> Services:
-    """The services of this module's own database, with one admitted extract."""
-    database = postgres.copy(migrated_template, "churn_settled").as_role("churn_pipeline")
-    services = open_services(database, tmp_path_factory.mktemp("settled"))
-    land(services, DAY, customer_rows(50))
-    validate_customers(services)
-    return services
-
-
-@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
-def test_a_bad_file_is_refused_whole(settled: Services, monkeypatch: pytest.MonkeyPatch, bad: BadFile) -> None:
-    services, database = settled, settled.database
-    before = every_row(database)
-    sent: list[Notice] = []
-    monkeypatch.setattr(type(services.notifier), "send", lambda _, notice: sent.append(notice))
-    land_bytes(services, NEXT_DAY, bad.content())
-
-    with pytest.raises(ExtractRefused, match=bad.complaint):
-        require_admitted(validate_customers(services))
-
-    assert every_row(database) == before
-    with database.transaction() as connection:
-        extract = extracts.find(connection, services.landing.file(f"customers-{NEXT_DAY}.csv"))
-        assert extract
-        results = validation_results.of_extract(connection, extract.extract_id)
-        aside = quarantined_rows.first(connection, extract.extract_id, 1)
-    assert extract.state == "refused"
-    assert [result for result in results if result.severity == "refuse" and not result.succeeded]
-    assert aside == []
-    assert [notice.title for notice in sent] == [f"Extract of {NEXT_DAY} refused"]
-    assert f"customers stays as of {DAY}" in sent[0].meaning
 
 
 def test_a_refused_file_does_not_hold_up_the_next_day_and_is_not_judged_twice(services: Services) -> None:

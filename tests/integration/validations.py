@@ -1,13 +1,18 @@
 """Landing extracts, validating them and looking at what is in the database then."""
 
+import subprocess
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from churn.db.database import Database
 from churn.jobs.validate_customers import validate_customers
 from churn.records import ExtractOutcome
 from churn.services import Services
 from churn.settings import Settings
+from tests.conftest import TestDatabase
 from tests.factories import NAMES, write_extract
 
 # Fresh, whenever this runs.
@@ -72,3 +77,18 @@ def require_accounted_for(outcome: ExtractOutcome, row_count: int) -> None:
     extract = outcome.extract
     assert extract.state == "admitted"
     assert extract.row_count == row_count == (extract.admitted_count or 0) + (extract.quarantined_count or 0)
+
+
+def wait_until_blocked(database: TestDatabase, process: "subprocess.Popen[bytes]", seconds: float = 180) -> None:
+    """Wait until a statement of the pipeline waits for a table."""
+    statement = (
+        "SELECT FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND usename = 'churn_pipeline' AND datname = current_database()"
+    )
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with database.as_role("postgres").transaction() as connection:
+            if connection.execute(statement).fetchall():
+                return
+        time.sleep(0.1)
+    pytest.fail("the validation never came to the step that was to be blocked")
