@@ -25,6 +25,9 @@ STAGES = {
 }
 
 
+DOOR = ["9.0 x; with start-up 8.0 x", "400 MB"]
+
+
 def measured(size: int, piece: str, seconds: float, process: float, peak: float = 300.0) -> list[Measurement]:
     """Three repetitions, of which the middle one is the median; our job does nothing but open and stream."""
     return [
@@ -44,6 +47,8 @@ def good() -> Results:
         *measured(MIDDLE, "cli", 2.0, 6.0),
         *measured(MIDDLE, "chunks", 44.0, 48.0, 500.0),
         *measured(MIDDLE, "airflow", 12.0, 13.0, 0.0),
+        *measured(MIDDLE, "door", 10.0, 12.0, 400.0),
+        *measured(MIDDLE, "door peer", 90.0, 96.0, 1_000.0),
         *measured(LARGE, "ours", 21.0, 25.0, 320.0),
         *measured(LARGE, "cli", 21.0, 25.0, 320.0),
         Measurement(LARGE, "read", 1, 1.0, 1.0, 1.0, 1.0, stages=STAGES),
@@ -56,14 +61,14 @@ def verdicts(results: Results) -> list[bool | None]:
 
 
 def test_a_good_run_shows_every_line(good: Results) -> None:
-    assert verdicts(good) == [True] * 7
+    assert verdicts(good) == [True] * 9
     observed = [target.observed for target in targets(good)]
     assert observed[:2] == ["22.0 x", "8.0 x; the whole night, with key, reasons, checks and publishing, 8.0 x"]
-    assert observed[2:] == ["25.0 s, 1.25 x the limit", "1.07 x", "320 MB", "1.02", "10.00 s"]
+    assert observed[2:] == ["25.0 s, 1.25 x the limit", "1.07 x", "320 MB", "1.02", "10.00 s", *DOOR]
 
 
 def test_what_was_not_measured_is_neither_passed_nor_failed() -> None:
-    assert verdicts(Results({}, [20_000])) == [None] * 7
+    assert verdicts(Results({}, [20_000])) == [None] * 9
     assert {target.verdict for target in targets(Results({}, [20_000]))} == {"-"}
 
 
@@ -72,7 +77,7 @@ def test_a_slow_run_fails_the_lines_of_speed(good: Results) -> None:
     for size, seconds in ((MIDDLE, 4.0), (LARGE, 60.0)):
         slow.measurements += measured(size, "ours", seconds, seconds + 4, peak=500.0 if size == LARGE else 300.0)
         slow.measurements += measured(size, "cli", seconds, seconds + 4)
-    assert verdicts(slow) == [False, False, False, False, False, False, True]
+    assert verdicts(slow) == [False, False, False, False, False, False, True, True, True]
 
 
 def test_a_slow_machine_is_held_against_its_own_limit(good: Results) -> None:

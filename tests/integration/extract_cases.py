@@ -329,7 +329,8 @@ FITTING: tuple[dict[str, str], ...] = (
 
 
 def one_bad_row(changes: dict[str, str], said: str) -> BadInput:
-    return bad_input(f"a row: {said[:60]}", lambda: with_row(changes), said, "quarantined")
+    fields = ", ".join(f"{name}={value[:40]!r}" for name, value in changes.items())
+    return bad_input(f"a row: {fields}", lambda: with_row(changes), said, "quarantined")
 
 
 BAD_INPUTS = (
