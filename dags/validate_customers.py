@@ -6,7 +6,7 @@ oldest first; daily, and when one lands where `CHURN_WATCH_LANDING` is set. Trig
 
 **Writes** for an admitted file, in one transaction: a partition of `churn.customer_history`, bad rows with every reason
 in `churn.quarantined_rows`, the pointer behind `churn.customers`. Always: `monitoring.validation_results` and the data
-docs (link *Data docs* on the task).
+docs (links *Data docs* and *Validation history* on the task).
 
 **If it fails** a file was refused whole and `churn.customers` is as it was: the log names file, rule and next step.
 Deliver a corrected file; a file that was refused is not tried again unless its content changes. A changed file for an

@@ -16,6 +16,7 @@ from churn_airflow.links import (
     MLFLOW_RUN_XCOM,
     PAGES_PREFIX,
     REPORTS_PATH,
+    VALIDATION_HISTORY_XCOM,
     report_url,
 )
 
@@ -59,6 +60,13 @@ class DataDocsLink(ReportLink):
     key = DATA_DOCS_XCOM
 
 
+class ValidationHistoryLink(ReportLink):
+    """From a validation to all that were before it."""
+
+    name = "Validation history"
+    key = VALIDATION_HISTORY_XCOM
+
+
 class DriftReportLink(ReportLink):
     """From a drift task to its report."""
 
@@ -89,7 +97,12 @@ class ChurnPlugin(AirflowPlugin):
     name = "churn"
     # Declared for all operators: that needs no import of TaskFlow's operator classes. For a task that pushed
     # nothing the UI shows no link.
-    global_operator_extra_links = [MlflowRunLink(), DataDocsLink(), DriftReportLink()]  # noqa: RUF012
+    global_operator_extra_links = [  # noqa: RUF012
+        MlflowRunLink(),
+        DataDocsLink(),
+        ValidationHistoryLink(),
+        DriftReportLink(),
+    ]
     fastapi_apps = [{"app": ReportPages(), "url_prefix": PAGES_PREFIX, "name": "Churn reports"}]  # noqa: RUF012
     # Without a url_route it opens in a tab of its own: Airflow's frame forbids links to other services.
     external_views = [{"name": "Churn", "href": f"{REPORTS_PATH}/", "destination": "nav"}]  # noqa: RUF012

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 MLFLOW_RUN_XCOM = "mlflow_run_url"
 DATA_DOCS_XCOM = "data_docs_page"
+VALIDATION_HISTORY_XCOM = "validation_history_page"
 DRIFT_REPORT_XCOM = "drift_report_page"
 
 PAGES_PREFIX = "/churn"
 REPORTS_PATH = f"{PAGES_PREFIX}/reports"
 DATA_DOCS_FOLDER = "data_docs"
+VALIDATION_HISTORY = f"{DATA_DOCS_FOLDER}/index.html"
 DRIFT_FOLDER = "drift"
 
 
@@ -41,10 +43,17 @@ def link_mlflow_run(run_id: str | None) -> None:
 
 
 def link_data_docs(outcomes: "Iterable[ExtractOutcome]") -> None:
-    """Link the running task to the data docs of the last extract that it validated; without one no link."""
+    """Link the running task to the data docs of the last extract that it validated, and to those of all before it.
+
+    What does not exist gets no link.
+    """
+    from churn.settings import Settings
+
     pages = [outcome.data_docs for outcome in outcomes if outcome.data_docs]
     if pages:
         _push(DATA_DOCS_XCOM, pages[-1])
+    if (Settings().reports / VALIDATION_HISTORY).is_file():
+        _push(VALIDATION_HISTORY_XCOM, VALIDATION_HISTORY)
 
 
 def link_drift_report(page: str | None) -> None:

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from churn.columns import COLUMNS, KEY, LABEL, Column
 from churn.jobs.validate_customers import validate_customers
+from churn.process import tune_for_one_job
 from churn.services import Services
 from churn.settings import Settings
 from churn.simulator import write_extract
@@ -61,6 +62,7 @@ def _measure(bench: Bench, piece: Piece, file: Path, size: int, repetition: int,
 
 def ours(file: str) -> None:
     """What the first task of the day does: validate, quarantine, admit."""
+    tune_for_one_job()  # as `churn` does
     services, clock = Services.from_settings(Settings()), Clock()
     (outcome,) = validate_customers(services, file)
     clock.tell(outcome.extract.admitted_count or 0)

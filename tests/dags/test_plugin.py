@@ -239,12 +239,14 @@ def test_a_task_links_to_what_it_made(airflow: TestAirflow) -> None:
         "MLflow run": f"{MLFLOW}/#/runs/0a1b",
         "Drift report": "/churn/reports/drift/7.html",
         "Data docs": "/churn/reports/data_docs/validations/a%20b.html",
+        "Validation history": "/churn/reports/data_docs/index.html",
     }
     assert _links(airflow, "mapped", 1)["MLflow run"] == f"{MLFLOW}/#/runs/run2"
     assert set(_links(airflow, "silent").values()) == {None}
-    page = _links(airflow, "reporting")["Drift report"]
-    assert page
-    assert airflow.get(page, headers=airflow.login()).status_code == 200
+    for name in ("Drift report", "Validation history"):
+        page = _links(airflow, "reporting")[name]
+        assert page
+        assert airflow.get(page, headers=airflow.login()).status_code == 200
 
 
 def test_the_plugin_is_loaded_with_its_entry_in_the_navigation(airflow: TestAirflow) -> None:

@@ -63,7 +63,8 @@ class EmbeddedPostgres:
         if self.link:
             _shared_root()
         self.data.mkdir(parents=True, mode=0o700)
-        with tempfile.NamedTemporaryFile("w", prefix="churn-pw-") as password_file:
+        # Beside the data, which the server's user reaches; it may not reach the folder of temporary files.
+        with tempfile.NamedTemporaryFile("w", prefix=".churn-pw-", dir=self.data.parent) as password_file:
             password_file.write(password)
             password_file.flush()
             if self.os_user:

@@ -115,15 +115,13 @@ def _scratch_folder() -> Iterator[Path]:
 def _scratch_database(folder: Path) -> Iterator[Database]:
     """A migrated database on a server of its own, as the pipeline's role; gone at the end, also when told to end."""
     server, password = EmbeddedPostgres.under(folder), secrets.token_urlsafe(24)
-    log = folder / "postgres.log"
-    log.touch(mode=0o600)
     with _ended_by_exception(signal.SIGTERM, signal.SIGHUP):
         try:
             server.initialise(password)
             with (server.data / "postgresql.auto.conf").open("a") as configuration:
                 configuration.write(_CONFIGURATION)
             port = free_port(_FIRST_PORT + secrets.randbelow(10_000))
-            server.start(port, log)
+            server.start(port, server.data / "server.log")
             yield _migrated(port, password)
         finally:
             if (server.data / "postmaster.pid").exists():
