@@ -98,8 +98,9 @@ class Judgement:
 class ExtractProfile:
     """What an admitted extract looks like, kept with it so that later ones are compared without reading it again.
 
-    `quartiles` are the three of each number; `shares` the share of rows with each value of a category, by column
-    (of the planner's sample, at most 30,000 rows); `unknown_rates` the share of rows with a value outside the contract.
+    `quartiles` are the three of each number that is no flag; `shares` the share of rows with each value of a category,
+    by column (of the planner's sample, at most 30,000 rows); `unknown_rates` the share of rows with a value outside the
+    contract.
     """
 
     quartiles: dict[str, tuple[float, float, float]]

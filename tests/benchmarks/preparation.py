@@ -15,7 +15,7 @@ from psycopg import sql
 
 from churn.core import training
 from churn.core.candidates import CANDIDATES, Kind
-from churn.db import extracts
+from churn.db import extracts, history
 from churn.db.database import Connection, Database
 from churn.db.migrations import LOGIN_ROLES, migrate, set_password
 from churn.jobs.validate_customers import validate_customers
@@ -132,8 +132,8 @@ def _multiply(bench: Bench, name: str, count: int, base: int) -> None:
     )
     with Database(bench.url(name)).transaction() as connection:
         source = extracts.current(connection)
-        target = extracts.register(connection, landed)
-        extracts.add_history_partition(connection, target)
+        target = extracts.take_in(connection, landed, None, None)
+        history.attach(connection, target, history.prepare(connection, target))
         for copy, done in enumerate(range(0, count, base)):
             limit = min(base, count - done)
             _insert_copy(connection, source.extract_id, target.extract_id, copy, limit)

@@ -50,7 +50,7 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
     land(services, DAY_BEFORE, customer_rows(20))
     validate_customers(services)
     before = every_row(services.database)
-    land(services, DAY, customer_rows(30))
+    land(services, DAY, DELIVERED["admitted"])
     with services.database.transaction() as connection:
         connection.execute("CREATE TABLE staging.customers_extract ()")
     with psycopg.connect(churn_database.server.url("postgres", churn_database.name)) as blocker:
@@ -63,8 +63,8 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
             process.wait(10)
         assert every_row(services.database) == before
     _, outcome = validate_when_free(services)
-    require_accounted_for(outcome, 30)
-    assert [row["snapshot_date"] for row in customers(services.database)] == [DAY] * 30
+    require_accounted_for(outcome, 40)
+    assert [row["snapshot_date"] for row in customers(services.database)] == [DAY] * 39
     with services.database.transaction() as connection:
         states = connection.execute("SELECT state FROM churn.extracts ORDER BY extract_id").fetchall()
     assert [row["state"] for row in states] == ["admitted", "admitted"]
@@ -75,15 +75,17 @@ STEPS = (
     "churn.db.staging.stage",
     "churn.quality.judge_extract",
     "churn.db.extract_profiles.arrival",
+    "churn.db.quarantined_rows.find_bad",
+    "churn.db.history.prepare",
+    "churn.db.history.fill",
     "churn.db.quarantined_rows.set_aside",
-    "churn.db.quarantined_rows.results_by_column",
     "churn.db.quarantined_rows.keep_text",
-    "churn.db.extracts.add_history_partition",
-    "churn.db.staging.admit",
-    "churn.db.extracts.mark_admitted",
-    "churn.db.extracts.point_customers_at",
+    "churn.db.quarantined_rows.results_by_column",
+    "churn.db.history.attach",
     "churn.db.extract_profiles.measure",
     "churn.db.extract_profiles.new_values",
+    "churn.db.extracts.mark_admitted",
+    "churn.db.extracts.point_customers_at",
     "churn.db.validation_results.record",
     "churn.db.staging.drop",
 )
@@ -146,7 +148,8 @@ def end_of(database: Database) -> dict[str, Any]:
         "current": "SELECT extract_id FROM churn.current_extract",
         "history": "SELECT extract_id, count(*), md5(string_agg(history::text, '|' ORDER BY customer_id))"
         " FROM churn.customer_history AS history GROUP BY extract_id ORDER BY extract_id",
-        "staging": "SELECT relname FROM pg_class WHERE relnamespace = 'staging'::regnamespace",
+        "tables": "SELECT relname FROM pg_class WHERE relnamespace = 'staging'::regnamespace"
+        " OR relnamespace = 'churn'::regnamespace AND relkind = 'r' ORDER BY relname",
     }
     with database.transaction() as connection:
         return {name: connection.execute(statement).fetchall() for name, statement in statements.items()}

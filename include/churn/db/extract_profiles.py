@@ -12,7 +12,7 @@ from churn.records import Extract, ExtractArrival, ExtractProfile, PastExtract, 
 
 NEW_VALUES_TOLD = 3  # of each column, the most frequent first
 _SHOWN_LENGTH = 40
-_NUMBERS = tuple(column for column in COLUMNS if column.is_number)
+_NUMBERS = tuple(column for column in COLUMNS if column.is_number and column.name not in COUNTED)
 _CATEGORIES = {column.name: column.categories for column in COLUMNS if column.kind == "category"}
 
 

@@ -120,11 +120,6 @@ def point_customers_at(connection: Connection, extract: Extract) -> bool:
     return connection.execute(query("point_customers_at_extract"), {"extract_id": extract.extract_id}).rowcount == 1
 
 
-def add_history_partition(connection: Connection, extract: Extract) -> None:
-    """Make the partition of customer_history that will hold this extract."""
-    connection.execute(query("add_history_partition"), {"extract_id": extract.extract_id})
-
-
 def _move(
     connection: Connection, landed: LandedFile, known: Extract | None, state: ExtractState, replaced_id: int | None
 ) -> Extract:

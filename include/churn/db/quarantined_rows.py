@@ -1,6 +1,6 @@
 """Quarantined rows: kept aside word for word, with every reason."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -47,27 +47,28 @@ class Quarantine:
     released_count: int
 
 
-def set_aside(connection: Connection, extract: Extract, row_count: int, cap_rate: float) -> int:
-    """Quarantine every staged row that breaks a rule; return how many did.
+def find_bad(connection: Connection, row_count: int, cap_rate: float) -> list[int]:
+    """The line numbers of the staged rows that break a rule.
 
-    Raises ExtractRefused with counts and examples where they are more than `cap_rate` (0..1) of `row_count`;
-    the caller then undoes the transaction.
+    Raises ExtractRefused with counts and examples where they are more than `cap_rate` (0..1) of `row_count`.
     """
     cap_count = int(cap_rate * row_count + 1e-9)
-    statement = sql.SQL(query("set_rows_aside")).format(
-        is_admissible=row_rules.is_admissible(), reasons=row_rules.reasons()
-    )
-    # One more than the cap is enough to know that it is broken: a file of bad rows is not copied for nothing.
-    parameters = {"extract_id": extract.extract_id, "limit": cap_count + 1}
-    set_aside_count = connection.execute(statement, parameters).rowcount
-    if set_aside_count > cap_count:
+    # One more than the cap is enough to know that it is broken.
+    statement = sql.SQL(query("list_bad_rows")).format(is_admissible=row_rules.is_admissible())
+    line_numbers = [row["line_number"] for row in connection.execute(statement, {"limit": cap_count + 1})]
+    if len(line_numbers) > cap_count:
         raise ExtractRefused(
             f"{_count_bad(connection)} of {row_count} rows are bad, the cap is {cap_rate:.1%}; for example "
-            + "; ".join(_told(row) for row in first(connection, extract.extract_id, EXAMPLE_COUNT))
-            + ".",
+            + f"{'; '.join(_tell_bad(connection))}.",
             "Have the rows corrected at their source, or raise quarantine_cap_rate in the policy.",
         )
-    return set_aside_count
+    return line_numbers
+
+
+def set_aside(connection: Connection, extract: Extract, line_numbers: Sequence[int]) -> None:
+    """Quarantine these staged rows with every rule that they break."""
+    statement = sql.SQL(query("set_rows_aside")).format(reasons=row_rules.reasons())
+    connection.execute(statement, {"extract_id": extract.extract_id, "line_numbers": list(line_numbers)})
 
 
 def keep_text(connection: Connection, extract: Extract, chunks: Iterable[bytes]) -> None:
@@ -143,6 +144,14 @@ def _count_bad(connection: Connection) -> int:
     return row["bad_count"] if row else 0
 
 
+def _tell_bad(connection: Connection) -> list[str]:
+    statement = sql.SQL(query("tell_bad_rows")).format(
+        is_admissible=row_rules.is_admissible(), reasons=row_rules.reasons()
+    )
+    rows = connection.execute(statement, {"limit": EXAMPLE_COUNT})
+    return [f"line {row['line_number']}: {', '.join(row['reasons'])}" for row in rows]
+
+
 def _row(row: dict[str, Any]) -> QuarantinedRow:
     return QuarantinedRow(
         line_number=row["line_number"],
@@ -153,7 +162,3 @@ def _row(row: dict[str, Any]) -> QuarantinedRow:
         released_by=row["released_by"],
         released_at=row["released_at"],
     )
-
-
-def _told(row: QuarantinedRow) -> str:
-    return f"line {row.line_number}: {', '.join(row.reasons)}"

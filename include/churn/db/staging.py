@@ -9,9 +9,8 @@ import re
 import psycopg
 from psycopg import sql
 
-from churn.columns import COLUMNS, KEY
+from churn.columns import COLUMNS, KEY, Column
 from churn.core.extract_text import ExtractText, Header
-from churn.db import row_rules
 from churn.db.database import Connection, query
 from churn.errors import AlreadyRunning, ExtractRefused
 from churn.records import Extract
@@ -36,8 +35,12 @@ def stage(connection: Connection, extract: Extract, text: ExtractText) -> int:
         raise ExtractRefused("The file holds a header and no rows.", _DELIVER_AGAIN)
     for position in range(len(header.added)):
         connection.execute(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(TABLE, _added(position)))
-    connection.execute(sql.SQL("ANALYZE {}").format(TABLE))
     return row_count
+
+
+def analyse(connection: Connection) -> None:
+    """Let the server look at a sample of the staged rows, for its plans and for the shares of a profile."""
+    connection.execute(sql.SQL("ANALYZE {}").format(TABLE))
 
 
 def require_staged(connection: Connection, extract: Extract) -> None:
@@ -48,17 +51,6 @@ def require_staged(connection: Connection, extract: Extract) -> None:
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(TABLE))
     if not _holds(connection, extract):
         raise AlreadyRunning("Another validation has taken the staging table.", "Run `churn admit` again.")
-
-
-def admit(connection: Connection, extract: Extract) -> int:
-    """Insert every staged row that is not quarantined into the extract's history; return how many."""
-    statement = sql.SQL(query("admit_rows")).format(
-        target_columns=row_rules.target_columns(),
-        admitted_values=row_rules.admitted_values(),
-        key=sql.Identifier(KEY.name),
-    )
-    parameters = {"extract_id": extract.extract_id, "snapshot_date": extract.snapshot_date}
-    return connection.execute(statement, parameters).rowcount
 
 
 def drop(connection: Connection, extract: Extract) -> None:
@@ -78,13 +70,16 @@ def _drop(connection: Connection) -> None:
 
 def _create(connection: Connection, extract: Extract, header: Header) -> None:
     _drop(connection)
-    names = [sql.Identifier(column.name) for column in COLUMNS] + [_added(n) for n in range(len(header.added))]
-    connection.execute(
-        sql.SQL(query("create_staging")).format(
-            columns=sql.SQL(", ").join(sql.SQL("{} text").format(name) for name in names)
-        )
-    )
+    columns = [_definition(column) for column in COLUMNS]
+    columns += [sql.SQL("{} text").format(_added(position)) for position in range(len(header.added))]
+    connection.execute(sql.SQL(query("create_staging")).format(columns=sql.SQL(", ").join(columns)))
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(TABLE, sql.Literal(_owner(extract))))
+
+
+def _definition(column: Column) -> sql.Composed:
+    # Keys are sorted and compared byte by byte, as they are in history: twice as fast.
+    by_bytes = sql.SQL(' COLLATE "C"' if column is KEY else "")
+    return sql.SQL("{} text{}").format(sql.Identifier(column.name), by_bytes)
 
 
 def _copy(connection: Connection, header: Header, text: ExtractText) -> int:

@@ -3,13 +3,14 @@
 import logging
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from churn import quality
 from churn.core import extract_checks
-from churn.db import extract_profiles, extracts, quarantined_rows, staging, validation_results
+from churn.db import extract_profiles, extracts, history, quarantined_rows, staging, validation_results
 from churn.db.database import Connection
 from churn.db.migrations import require_current_schema
 from churn.errors import ConfigurationError, ExtractRefused, NoCustomers, ReplacementNeeded, StillLanding
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 LOCK = "validate_customers"
 _FILE_CAN_BE_READ = "file_can_be_read"
 _QUARANTINE_WITHIN_CAP = "quarantine_within_cap"
+_FILLER_COUNT = 2  # connections that write history at once
 _NEXT_STEP = "Have the file corrected and delivered again; it is picked up by itself."
 
 
@@ -97,24 +99,39 @@ def _decide(services: Services, landed: LandedFile, judge_again: bool, replace_a
         return _hold(services, landed, known, counting)
     with services.database.transaction() as connection:
         extract = extracts.take_in(connection, landed, known, counting)
-    judgement, step = Judgement(), _FILE_CAN_BE_READ
     try:
-        row_count, warnings = _stage(services, landed, extract)
-        judgement = quality.judge_extract(
-            services.database.sqlalchemy_url, services.project_dir, services.reports, extract
-        )
-        _require_suite(judgement.results)
-        arrival, compared = _compare(services, extract, row_count)
-        judgement = replace(judgement, results=(*judgement.results, *compared))
-        extract_checks.require_plausible(compared, f"churn admit {shlex.quote(landed.url)}")
-        step = _QUARANTINE_WITHIN_CAP
-        return _admit(services, landed, extract, arrival, judgement, warnings)
+        return _judge(services, landed, extract)
     except StillLanding:
         with services.database.transaction() as connection:
             extracts.forget(connection, extract)
         raise
+
+
+def _judge(services: Services, landed: LandedFile, extract: Extract) -> ExtractOutcome:
+    """Stage the file, and let the suite judge it while its rows are being admitted: both take their time.
+
+    Nothing of the admission is committed before the suite and the comparison with earlier days have let it pass, and
+    what they say of a refused file goes before what stopped its admission.
+    """
+    try:
+        row_count, warnings = _stage(services, landed, extract)
     except ExtractRefused as refusal:
-        return _refuse(services, extract, refusal, judgement, step)
+        return _refuse(services, extract, refusal, Judgement(), _FILE_CAN_BE_READ)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        suite = beside.submit(
+            quality.judge_extract, services.database.sqlalchemy_url, services.project_dir, services.reports, extract
+        )
+        arrival, compared = _compare(services, extract, row_count)
+
+        def judgement() -> Judgement:
+            return replace(suite.result(), results=(*suite.result().results, *compared))
+
+        try:
+            _require_accepted(landed, Judgement(compared))
+            return _admit(services, landed, extract, arrival, judgement, warnings)
+        except ExtractRefused as refusal:
+            gravest = _refusal_of(landed, judgement()) or refusal
+            return _refuse(services, extract, gravest, judgement(), _QUARANTINE_WITHIN_CAP)
 
 
 def _repeat(services: Services, extract: Extract, counting: Extract | None, replace_admitted: bool) -> str:
@@ -161,11 +178,22 @@ def _stage(services: Services, landed: LandedFile, extract: Extract) -> tuple[in
         return staging.stage(connection, extract, text), text.header.warnings
 
 
-def _require_suite(results: Iterable[ExpectationResult]) -> None:
-    failed = [result for result in results if result.is_refusal]
+def _require_accepted(landed: LandedFile, judgement: Judgement) -> None:
+    """Raise ExtractRefused where the suite refuses the file, or else the comparison with earlier days."""
+    failed = [result for result in judgement.results if result.is_refusal and result.suite == quality.EXTRACT_SUITE]
     if failed:
         sentences = "; ".join(result.sentence for result in failed)
         raise ExtractRefused(f"The file fails its suite: {sentences}.", _NEXT_STEP)
+    compared = [result for result in judgement.results if result.suite == extract_checks.SUITE]
+    extract_checks.require_plausible(compared, f"churn admit {shlex.quote(landed.url)}")
+
+
+def _refusal_of(landed: LandedFile, judgement: Judgement) -> ExtractRefused | None:
+    try:
+        _require_accepted(landed, judgement)
+    except ExtractRefused as refusal:
+        return refusal
+    return None
 
 
 def _compare(
@@ -175,6 +203,7 @@ def _compare(
     started = time.monotonic()
     with services.database.transaction() as connection:
         staging.require_staged(connection, extract)
+        staging.analyse(connection)
         arrival = extract_profiles.arrival(connection, extract, row_count, services.policy.history_extract_count)
     results = extract_checks.check_arrival(arrival, services.policy, datetime.now(UTC).date())
     return arrival, _timed(results, started)
@@ -185,34 +214,56 @@ def _admit(
     landed: LandedFile,
     extract: Extract,
     arrival: ExtractArrival,
-    judgement: Judgement,
+    judged: Callable[[], Judgement],
     warnings: tuple[str, ...],
 ) -> ExtractOutcome:
-    """Change customers, history, quarantine and the extract in one transaction."""
-    row_count = arrival.row_count
+    """Change customers, history, quarantine and the extract in one transaction, if the file turns out to be accepted.
+
+    `judged` waits for the judgement of the file as a whole.
+    """
+    row_count, started = arrival.row_count, time.monotonic()
     with services.database.transaction() as connection:
         staging.require_staged(connection, extract)
-        started = time.monotonic()
-        aside_count = quarantined_rows.set_aside(connection, extract, row_count, services.policy.quarantine_cap_rate)
-        rules = _timed(quarantined_rows.results_by_column(connection, extract), started, quality.ROW_SUITE)
-        if aside_count and landed.has_text:
+        bad = quarantined_rows.find_bad(connection, row_count, services.policy.quarantine_cap_rate)
+    table_name, admitted_count = _make_history(services, extract, bad)
+    with services.database.transaction() as connection:
+        staging.require_staged(connection, extract)
+        if bad:
+            quarantined_rows.set_aside(connection, extract, bad)
+        if bad and landed.has_text:
             with services.landing.text(landed) as text:
                 quarantined_rows.keep_text(connection, extract, text.chunks())
-        extracts.add_history_partition(connection, extract)
-        admitted_count = staging.admit(connection, extract)
-        extract = extracts.mark_admitted(
-            connection, extract, row_count, admitted_count, aside_count, judgement.data_docs
-        )
+        rules = _timed(quarantined_rows.results_by_column(connection, extract), started, quality.ROW_SUITE)
+        history.attach(connection, extract, table_name)
+        profile = _profile(services.policy, connection, extract, arrival, admitted_count)
+        judgement = judged()
+        _require_accepted(landed, judgement)
+        extract = extracts.mark_admitted(connection, extract, row_count, admitted_count, len(bad), judgement.data_docs)
         is_current = extracts.point_customers_at(connection, extract)
-        results = (*judgement.results, *rules, *_profile(services.policy, connection, extract, arrival))
+        results = (*judgement.results, *rules, *profile)
         validation_results.record(connection, extract, results)
         staging.drop(connection, extract)
     warnings += tuple(result.sentence for result in results if result.severity == "warn" and not result.succeeded)
     return ExtractOutcome(extract, results, warnings, _admission_note(extract, is_current))
 
 
+def _make_history(services: Services, extract: Extract, bad_line_numbers: Sequence[int]) -> tuple[str, int]:
+    """Write the rows that are to be admitted where nobody reads them yet; return the table's name and their count."""
+
+    def fill(share: history.Share) -> int:
+        with services.database.transaction() as connection:
+            staging.require_staged(connection, extract)
+            return history.fill(connection, extract, table_name, share, bad_line_numbers)
+
+    with services.database.transaction() as connection:
+        table_name = history.prepare(connection, extract)
+        shares = history.shares(connection, _FILLER_COUNT)
+    with ThreadPoolExecutor(max_workers=_FILLER_COUNT) as fillers:
+        return table_name, sum(fillers.map(fill, shares))
+
+
 def _profile(
-    policy: Policy, connection: Connection, extract: Extract, arrival: ExtractArrival
+    policy: Policy, connection: Connection, extract: Extract, arrival: ExtractArrival, admitted_count: int
 ) -> tuple[ExpectationResult, ...]:
     """Keep what the admitted extract looks like; return the warnings that follow from it."""
     started = time.monotonic()
@@ -221,7 +272,7 @@ def _profile(
     results = (
         *extract_checks.check_new_values(new_values, profile, arrival.row_count),
         *extract_checks.check_profile(profile, arrival.row_count, arrival.past, policy),
-        extract_checks.check_bills(doubtful_count, extract.admitted_count or 0, policy),
+        extract_checks.check_bills(doubtful_count, admitted_count, policy),
     )
     return _timed(results, started)
 

@@ -1,5 +1,4 @@
 INSERT INTO churn.quarantined_rows (extract_id, line_number, raw_values, reasons)
 SELECT %(extract_id)s, line_number, to_jsonb(row_values) - 'line_number', {reasons}
 FROM staging.customers_extract AS row_values
-WHERE ({is_admissible}) IS NOT TRUE
-LIMIT %(limit)s
+WHERE line_number = ANY (%(line_numbers)s)

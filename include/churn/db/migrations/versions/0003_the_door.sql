@@ -26,6 +26,55 @@ $$;
 REVOKE EXECUTE ON FUNCTION churn.forget_received_extract(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION churn.forget_received_extract(bigint) TO churn_pipeline;
 
+-- Admission --------------------------------------------------------------------------------------------------
+
+-- The rows of an extract are written by several connections into a table that nobody reads; attached, it is history.
+-- Its name is known to one process only: another one that was taken for dead writes into a table that is gone.
+CREATE SEQUENCE churn.history_preparations;
+CREATE FUNCTION churn.prepare_history(p_extract_id bigint) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    left_over name;
+    table_name text := 'history_in_the_making_' || nextval('churn.history_preparations');
+BEGIN
+    IF NOT EXISTS (SELECT FROM churn.extracts WHERE extract_id = p_extract_id AND state = 'received') THEN
+        RAISE EXCEPTION 'extract % is not waiting to be admitted', p_extract_id;
+    END IF;
+    FOR left_over IN
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'churn'::regnamespace AND relkind = 'r' AND NOT relispartition
+            AND starts_with(relname, 'history_in_the_making_')
+    LOOP
+        BEGIN
+            EXECUTE format('DROP TABLE churn.%I', left_over);
+        EXCEPTION WHEN lock_not_available THEN  -- someone still writes into it: the next one will drop it
+        END;
+    END LOOP;
+    EXECUTE format('CREATE TABLE churn.%I (LIKE churn.customer_history INCLUDING ALL EXCLUDING INDEXES)', table_name);
+    EXECUTE format('GRANT INSERT ON churn.%I TO churn_pipeline', table_name);
+    RETURN table_name;
+END
+$$;
+CREATE FUNCTION churn.attach_history(p_extract_id bigint, p_table_name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    partition_name text := 'customer_history_' || p_extract_id;
+BEGIN
+    IF NOT starts_with(p_table_name, 'history_in_the_making_')
+        OR NOT EXISTS (SELECT FROM churn.extracts WHERE extract_id = p_extract_id AND state = 'received') THEN
+        RAISE EXCEPTION '% cannot be the history of extract %', p_table_name, p_extract_id;
+    END IF;
+    EXECUTE format('REVOKE ALL ON churn.%I FROM churn_pipeline', p_table_name);
+    EXECUTE format('ALTER TABLE churn.%I RENAME TO %I', p_table_name, partition_name);
+    -- Builds the key, which finds one that is there twice, and locks no reader of history out.
+    EXECUTE format('ALTER TABLE churn.customer_history ATTACH PARTITION churn.%I FOR VALUES IN (%s)',
+                   partition_name, p_extract_id);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION churn.prepare_history(bigint), churn.attach_history(bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION churn.prepare_history(bigint), churn.attach_history(bigint, text) TO churn_pipeline;
+DROP FUNCTION churn.add_history_partition(bigint);
+
 -- Suites -----------------------------------------------------------------------------------------------------
 
 ALTER TABLE monitoring.validation_results

@@ -1,1 +1,0 @@
-SELECT churn.add_history_partition(%(extract_id)s)

@@ -1,0 +1,1 @@
+SELECT churn.attach_history(%(extract_id)s, %(table_name)s)

@@ -1,0 +1,1 @@
+SELECT churn.prepare_history(%(extract_id)s) AS table_name
