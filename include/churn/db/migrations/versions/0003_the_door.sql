@@ -51,6 +51,7 @@ BEGIN
         END;
     END LOOP;
     EXECUTE format('CREATE TABLE churn.%I (LIKE churn.customer_history INCLUDING ALL EXCLUDING INDEXES)', table_name);
+    EXECUTE format('ALTER TABLE churn.%I SET (autovacuum_enabled = false)', table_name);  -- until it is history
     EXECUTE format('GRANT INSERT ON churn.%I TO churn_pipeline', table_name);
     RETURN table_name;
 END
@@ -64,7 +65,10 @@ BEGIN
         OR NOT EXISTS (SELECT FROM churn.extracts WHERE extract_id = p_extract_id AND state = 'received') THEN
         RAISE EXCEPTION '% cannot be the history of extract %', p_table_name, p_extract_id;
     END IF;
+    -- Before its catalogue row is written: whoever analyses the table holds it and waits for that row.
+    EXECUTE format('LOCK TABLE churn.%I IN ACCESS EXCLUSIVE MODE', p_table_name);
     EXECUTE format('REVOKE ALL ON churn.%I FROM churn_pipeline', p_table_name);
+    EXECUTE format('ALTER TABLE churn.%I RESET (autovacuum_enabled)', p_table_name);
     EXECUTE format('ALTER TABLE churn.%I RENAME TO %I', p_table_name, partition_name);
     -- Builds the key, which finds one that is there twice, and locks no reader of history out.
     EXECUTE format('ALTER TABLE churn.customer_history ATTACH PARTITION churn.%I FOR VALUES IN (%s)',
