@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 UV := uv==0.13.9
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
@@ -70,7 +70,7 @@ test-dags: .venv/installed-dev .venv-moto/installed ## the DAGs and the plugin
 	$(BIN)/pytest -q tests/dags
 
 test-api: .venv/installed-dev ## the API, in process and under gunicorn
-	$(BIN)/pytest -q tests/api
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/api
 
 test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, on real PostgreSQL
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/faults
