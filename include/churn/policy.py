@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from churn.errors import ConfigurationError
 
@@ -77,6 +77,12 @@ class Policy(BaseModel):
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of every interval.")
 
+    customer_value_amount: float = Field(200.0, gt=0, description="What a customer who stays is worth.")
+    offer_cost_amount: float = Field(10.0, ge=0, description="What a retention offer costs when it is taken.")
+    contact_cost_amount: float = Field(1.0, ge=0, description="What it costs to contact a customer.")
+    acceptance_alpha: float = Field(6.0, gt=0, description="First shape of the share of churners who accept (beta).")
+    acceptance_beta: float = Field(14.0, gt=0, description="Second shape of that share.")
+
     drift_sample_count: int = Field(5_000, ge=100, description="Customers in the sample of one drift report.")
     drift_minimum_count: int = Field(200, ge=1, description="Fewer customers than this give no verdict.")
     drifted_column_rate: float = Field(0.30, gt=0, le=1, description="Share of drifted columns that is drift.")
@@ -86,6 +92,12 @@ class Policy(BaseModel):
     drift_reports_kept: int = Field(72, ge=1, description="HTML drift reports that stay on disk.")
 
     seed: int = Field(20_261, description="Seed of every random choice in training.")
+
+    @model_validator(mode="after")
+    def _offer_pays(self) -> Self:
+        if self.offer_cost_amount >= self.customer_value_amount:
+            raise ValueError("offer_cost_amount must be less than customer_value_amount")
+        return self
 
     def risk_level(self, probability: float) -> RiskLevel:
         """Name the risk of a churn probability (0..1)."""

@@ -19,6 +19,7 @@ import pytest
 from churn.core.candidates import CANDIDATES
 from churn.core.model import ChurnModel
 from churn.core.plots import draw_plots
+from churn.core.profit import RetentionEconomics
 from churn.core.training import TrainingData, draw_reference, fit_model
 from churn.errors import ArtifactRejected, NoProductionModel, RegistryUnavailable
 from churn.platform.ports import LOOPBACK
@@ -274,7 +275,9 @@ def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: Test
         child.log_metrics({"roc_auc": 0.85}, step=2)
         child.log_dataset("customers", "f" * 64, "a" * 64, 4, "training")
         child.log_table(pd.DataFrame({"fold": [1], "roc_auc": [0.85]}), "folds.json")
-        for name, figure in draw_plots(labels, probabilities, "lightgbm").items():
+        for name, figure in draw_plots(
+            labels, probabilities, "lightgbm", RetentionEconomics.from_policy(POLICY)
+        ).items():
             child.log_figure(figure, f"plots/{name}")
 
     client = mlflow.MlflowClient(mlflow_server.tracking_uri)

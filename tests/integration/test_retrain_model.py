@@ -45,7 +45,7 @@ def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) 
     assert {child.data.params["kind"] for child in children} == set(CANDIDATES)
     for run in (parent, *children):
         plots = {entry.path for entry in client.list_artifacts(run.info.run_id, "plots")}
-        assert len(plots) == 4
+        assert len(plots) == 5
         assert run.info.status == "FINISHED"
 
 

@@ -14,10 +14,13 @@ from churn.core.evaluation import (
     average_precision,
     calibration_error,
     capture,
+    corrected_interval,
     evaluate,
 )
 from churn.core.plots import draw_plots
+from churn.core.profit import RetentionEconomics
 from churn.errors import NothingToTrainOn
+from churn.policy import Policy
 
 RANDOM = np.random.default_rng(8)
 LABELS = (RANDOM.random(600) < 0.27).astype(int)
@@ -180,12 +183,42 @@ def test_a_single_churner_gives_no_interval_to_promote_on() -> None:
 
 
 def test_every_plot_has_a_title_labelled_axes_and_a_legend() -> None:
-    figures = draw_plots(LABELS, SCORES, "lightgbm")
+    figures = draw_plots(LABELS, SCORES, "lightgbm", RetentionEconomics.from_policy(Policy()))
 
-    assert set(figures) == {"roc.png", "precision_recall.png", "calibration.png", "cumulative_gains.png"}
+    assert set(figures) == {"roc.png", "precision_recall.png", "calibration.png", "cumulative_gains.png", "profit.png"}
     for figure in figures.values():
         (axes,) = figure.axes
         assert "lightgbm" in axes.get_title()
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         assert axes.get_legend() is not None
+
+
+def test_the_corrected_interval_is_that_of_nadeau_and_bengio() -> None:
+    # Ten folds of a fifth: a variance of (1/10 + 0.2/0.8) s2 instead of s2/10.
+    folds = 0.85 + 0.01 * np.arange(-4.5, 5.0)
+    interval = corrected_interval(folds, 0.2, 0.95)
+    assert interval.value == pytest.approx(0.85)
+    assert interval.high - interval.value == pytest.approx(2.262157 * math.sqrt(0.35) * folds.std(ddof=1), rel=1e-6)
+    with pytest.raises(ValueError, match="two folds"):
+        corrected_interval([0.85], 0.2, 0.95)
+
+
+def test_the_corrected_interval_covers_where_the_plain_one_does_not() -> None:
+    """Folds that share their training rows move together: the truth is missed too often without the correction."""
+    random = np.random.default_rng(5)
+    covered = []
+    for _ in range(400):
+        shared, own = random.normal(scale=0.01), random.normal(scale=0.02, size=10)
+        interval = corrected_interval(0.85 + shared + own, 0.2, 0.95)
+        covered.append(interval.low <= 0.85 <= interval.high)
+    assert 0.93 <= np.mean(covered) <= 1.0
+
+
+def test_equal_scores_are_calibrated_as_a_group_wherever_a_bin_ends() -> None:
+    # Three scores, each right on the whole: a bin that ends within one of them finds nothing wrong.
+    scores = np.repeat([0.2, 0.4, 0.8], 35)
+    labels = np.concatenate([np.arange(35) < count for count in (7, 14, 28)]).astype(int)
+    assert calibration_error(labels, scores) == pytest.approx(0.0, abs=1e-12)
+    shuffled = RANDOM.permutation(len(labels))
+    assert calibration_error(labels[shuffled], scores[shuffled]) == pytest.approx(0.0, abs=1e-12)

@@ -7,6 +7,7 @@ The AUC's variance is DeLong's (DeLong, DeLong & Clarke-Pearson 1988) in the O(n
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
+from scipy.stats import t as student
 
 from churn.errors import NothingToTrainOn
 from churn.records import Evaluation, Interval
@@ -23,7 +24,7 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, confidence: float) -> 
     Raises ValueError where lengths differ or a value is NaN or out of range, NothingToTrainOn where one of
     the classes is absent.
     """
-    truth, scores = _checked(labels, probabilities)
+    truth, scores = checked(labels, probabilities)
     return Evaluation(
         row_count=len(truth),
         churn_rate=float(truth.mean()),
@@ -42,7 +43,7 @@ def auc_interval(labels: ArrayLike, probabilities: ArrayLike, confidence: float)
 
     With fewer than two churners or two stayers the ends are NaN: nothing is known about how they vary.
     """
-    truth, scores = _checked(labels, probabilities)
+    truth, scores = checked(labels, probabilities)
     aucs, covariance = _delong(truth, scores[None, :])
     margin = _normal_quantile(confidence) * np.sqrt(covariance[0, 0])
     low, high = np.clip([aucs[0] - margin, aucs[0] + margin], 0.0, 1.0)
@@ -54,8 +55,8 @@ def auc_difference(labels: ArrayLike, challenger: ArrayLike, production: ArrayLi
 
     Raises as `evaluate`; the ends are NaN as in `auc_interval`.
     """
-    truth, first = _checked(labels, challenger)
-    _, second = _checked(labels, production)
+    truth, first = checked(labels, challenger)
+    _, second = checked(labels, production)
     aucs, covariance = _delong(truth, np.vstack([first, second]))
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     margin = _normal_quantile(confidence) * float(np.sqrt(np.maximum(0.0, variance)))
@@ -63,10 +64,26 @@ def auc_difference(labels: ArrayLike, challenger: ArrayLike, production: ArrayLi
     return Interval(difference, difference - margin, difference + margin)
 
 
+def corrected_interval(values: ArrayLike, judged_share: float, confidence: float) -> Interval:
+    """The mean of a measure (k,) over the folds of a repeated cross-validation, with its corrected t interval.
+
+    Folds share their training rows, so their plain variance is far too small: Nadeau and Bengio, "Inference for the
+    Generalization Error", Machine Learning 52, 2003. `judged_share` is that of the rows that a fold judges (0..1).
+    Raises ValueError for fewer than two values.
+    """
+    measured = np.asarray(values, np.float64)
+    if measured.ndim != 1 or len(measured) < 2:
+        raise ValueError("an interval needs the measures of at least two folds")
+    variance = (1 / len(measured) + judged_share / (1 - judged_share)) * measured.var(ddof=1)
+    margin = float(student.ppf(0.5 + confidence / 2, len(measured) - 1) * np.sqrt(variance))
+    mean = float(measured.mean())
+    return Interval(mean, mean - margin, mean + margin)
+
+
 def average_precision(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """The area under the precision-recall steps, ties taken together. Raises as `evaluate`."""
-    truth, scores = _checked(labels, probabilities)
-    caught, taken = _cumulate(truth, scores)
+    truth, scores = checked(labels, probabilities)
+    caught, taken = cumulate(truth, scores)
     steps = np.diff(caught, prepend=0.0) / truth.sum()
     return float(np.sum(steps * caught / taken))
 
@@ -77,8 +94,8 @@ def capture(labels: ArrayLike, probabilities: ArrayLike, share: float) -> float:
     Customers with equal scores at the edge count in proportion, so the order of rows does not matter.
     Raises as `evaluate`.
     """
-    truth, scores = _checked(labels, probabilities)
-    caught, taken = _cumulate(truth, scores)
+    truth, scores = checked(labels, probabilities)
+    caught, taken = cumulate(truth, scores)
     wanted = share * len(truth)
     return float(np.interp(wanted, np.r_[0.0, taken], np.r_[0.0, caught])) / float(truth.sum())
 
@@ -88,16 +105,20 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
     Raises as `evaluate`.
     """
-    truth, scores = _checked(labels, probabilities)
-    order = np.lexsort((truth, scores))  # ties by label: the order of rows does not matter
+    truth, scores = checked(labels, probabilities)
+    order = np.argsort(scores, kind="stable")
+    _, place, count = np.unique(scores[order], return_inverse=True, return_counts=True)
+    # Customers with equal scores share their churn rate, so the order of rows does not matter where a bin ends.
+    rates = (np.bincount(place, truth[order]) / count)[place]
     gaps = [
-        abs(float(truth[rows].sum() - scores[rows].sum()))
-        for rows in np.array_split(order, min(CALIBRATION_BINS, len(order)))
+        abs(float(rates[rows].sum() - scores[order][rows].sum()))
+        for rows in np.array_split(np.arange(len(order)), min(CALIBRATION_BINS, len(order)))
     ]
     return sum(gaps) / len(truth)
 
 
-def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
+def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
+    """Labels and probabilities as two equal columns (n,) of floats. Raises as `evaluate`."""
     truth, scores = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     if truth.ndim != 1 or truth.shape != scores.shape:
         raise ValueError(f"labels {truth.shape} and probabilities {scores.shape} must be two equal columns")
@@ -141,8 +162,8 @@ def _log_loss(truth: Floats, scores: Floats) -> float:
     return float(-np.mean(np.where(truth == 1.0, np.log(safe), np.log1p(-safe))))
 
 
-def _cumulate(truth: Floats, scores: Floats) -> tuple[Floats, Floats]:
-    """Churners caught and customers taken at each distinct score, from the highest down."""
+def cumulate(truth: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    """Churners caught (k,) and customers taken (k,) at each distinct score, from the highest down."""
     order = np.argsort(-scores, kind="stable")
     last_of_tie = np.r_[np.flatnonzero(np.diff(scores[order])), len(order) - 1]
     return np.cumsum(truth[order])[last_of_tie], last_of_tie + 1.0

@@ -1,4 +1,4 @@
-"""Four pictures of a model on rows it was not trained on, without pyplot: no state that threads share."""
+"""Five pictures of a model on rows it was not trained on, without pyplot: no state that threads share."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from churn.core.evaluation import CALIBRATION_BINS
+from churn.core.profit import ProfitCurve, RetentionEconomics, profit_curve
 
 Labels = NDArray[np.integer]
 Probabilities = NDArray[np.float64]
@@ -13,13 +14,16 @@ Probabilities = NDArray[np.float64]
 MODEL_COLOUR, CHANCE_COLOUR = "#1f5fa8", "#9a9a9a"
 
 
-def draw_plots(labels: Labels, probabilities: Probabilities, name: str) -> dict[str, Figure]:
+def draw_plots(
+    labels: Labels, probabilities: Probabilities, name: str, economics: RetentionEconomics
+) -> dict[str, Figure]:
     """Every plot of one model by its file name; `labels` and `probabilities` are (n,), `name` the title."""
     return {
         "roc.png": plot_roc(labels, probabilities, name),
         "precision_recall.png": plot_precision_recall(labels, probabilities, name),
         "calibration.png": plot_calibration(labels, probabilities, name),
         "cumulative_gains.png": plot_gains(labels, probabilities, name),
+        "profit.png": plot_profit(profit_curve(labels, probabilities, economics), name),
     }
 
 
@@ -60,6 +64,20 @@ def plot_gains(labels: Labels, probabilities: Probabilities, name: str) -> Figur
     axes.plot(taken, caught, color=MODEL_COLOUR, label="Model")
     axes.plot([0, labels.mean(), 1], [0, 1, 1], color=CHANCE_COLOUR, linestyle=":", label="Perfect")
     axes.plot([0, 1], [0, 1], color=CHANCE_COLOUR, linestyle="--", label="Chance")
+    return _finished(figure, axes)
+
+
+def plot_profit(curve: ProfitCurve, name: str) -> Figure:
+    """The profit of a retention campaign per customer of the base against the share of customers contacted."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot(
+        title=f"Profit: {name}", xlabel="Share of customers contacted", ylabel="Profit per customer", xlim=(0, 1)
+    )
+    axes.grid(alpha=0.3)
+    axes.plot(curve.contacted_share, curve.profit, color=MODEL_COLOUR, label="Model")
+    axes.plot([0, 1], [0, curve.profit[-1]], color=CHANCE_COLOUR, linestyle="--", label="Chance")
+    share, most = curve.contacted_share[curve.best], curve.profit[curve.best]
+    axes.plot([share], [most], color=MODEL_COLOUR, marker="o", label=f"Best: {most:.2f} at {share:.0%}")
     return _finished(figure, axes)
 
 

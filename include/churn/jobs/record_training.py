@@ -13,6 +13,7 @@ import pandas as pd
 
 from churn.core.candidates import DEFAULT_PARAMETERS
 from churn.core.plots import draw_plots
+from churn.core.profit import RetentionEconomics, expected_maximum_profit, profit_curve
 from churn.core.training import CrossValidation, TrainingData
 from churn.policy import Policy
 from churn.records import Decision, Evaluation
@@ -33,15 +34,21 @@ def record_candidate(run: Run, result: CrossValidation, labels: npt.NDArray[np.i
         run.log_metrics({f"fold_{name}": value for name, value in measures(fold).items()}, step=number)
     run.log_metrics({f"cv_{name}": value for name, value in measures(result.overall).items()})
     run.log_metrics({"cv_mean_roc_auc": result.mean_auc, "cv_roc_auc_deviation": result.auc_deviation})
-    _record_plots(run, labels, result.probabilities, f"{result.kind}, out of fold")
+    _record_profit(run, labels, result.probabilities, policy, "cv_")
+    _record_plots(run, labels, result.probabilities, f"{result.kind}, out of fold", policy)
 
 
 def record_holdout(
-    run: Run, evaluation: Evaluation, labels: npt.NDArray[np.int8], probabilities: npt.NDArray[np.float64]
+    run: Run,
+    evaluation: Evaluation,
+    labels: npt.NDArray[np.int8],
+    probabilities: npt.NDArray[np.float64],
+    policy: Policy,
 ) -> None:
     """Log what the winner achieved on rows that nobody has trained on."""
     run.log_metrics({f"holdout_{name}": value for name, value in measures(evaluation).items()})
-    _record_plots(run, labels, probabilities, "holdout")
+    _record_profit(run, labels, probabilities, policy, "holdout_")
+    _record_plots(run, labels, probabilities, "holdout", policy)
 
 
 def record_decision(run: Run, decision: Decision) -> None:
@@ -51,8 +58,27 @@ def record_decision(run: Run, decision: Decision) -> None:
     run.log_table(pd.DataFrame([asdict(rule) for rule in decision.rules]).astype(str), "rules.json")
 
 
-def _record_plots(run: Run, labels: npt.NDArray[np.int8], probabilities: npt.NDArray[np.float64], name: str) -> None:
-    for file_name, figure in draw_plots(labels, probabilities, name).items():
+def _record_profit(
+    run: Run, labels: npt.NDArray[np.int8], probabilities: npt.NDArray[np.float64], policy: Policy, prefix: str
+) -> None:
+    """What the scores are worth in money: per customer of the base, and the share that would be contacted."""
+    economics = RetentionEconomics.from_policy(policy)
+    expected = expected_maximum_profit(labels, probabilities, economics)
+    curve = profit_curve(labels, probabilities, economics)
+    run.log_metrics(
+        {
+            f"{prefix}expected_maximum_profit": expected.amount,
+            f"{prefix}expected_contacted_share": expected.contacted_share,
+            f"{prefix}best_profit": float(curve.profit[curve.best]),
+            f"{prefix}best_contacted_share": float(curve.contacted_share[curve.best]),
+        }
+    )
+
+
+def _record_plots(
+    run: Run, labels: npt.NDArray[np.int8], probabilities: npt.NDArray[np.float64], name: str, policy: Policy
+) -> None:
+    for file_name, figure in draw_plots(labels, probabilities, name, RetentionEconomics.from_policy(policy)).items():
         run.log_figure(figure, f"plots/{file_name}")
 
 

@@ -162,7 +162,7 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
         model = training.fit_model(winner, development, services.policy)
         probabilities = model.predict(holdout.features)
         evaluation = evaluate(holdout.labels, probabilities, services.policy.confidence)
-        record_holdout(run, evaluation, holdout.labels, probabilities)
+        record_holdout(run, evaluation, holdout.labels, probabilities, services.policy)
         reference = training.draw_reference(model, development, services.policy)
         challenger = services.registry.register(model, run.run_id, reference, services.policy, plan.tags)
         incumbent = _judge_production(services, holdout, probabilities)
