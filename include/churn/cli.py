@@ -13,10 +13,13 @@ from rich.logging import RichHandler
 from churn.console import AsJson, open_services, open_settings, out, parse_day, show
 from churn.errors import ChurnError, ConfigurationError
 from churn.platform.commands import platform_app
+from churn.policy import Policy
 from churn.process import tune_for_one_job
 from churn.quarantine_commands import quarantine_app
 from churn.score_commands import score_app
 from churn.settings import Settings
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Churn scoring and retraining.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema and its roles.")
@@ -137,6 +140,57 @@ def train(as_json: AsJson = False) -> None:
         ]
         show("Candidates, cross-validated on the development rows", candidates, as_json)
     show("The best of them on the holdout, and the gate", [result.summary()], as_json)
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger of promotions.")],
+    model_version: Annotated[
+        int | None,
+        typer.Argument(metavar="[VERSION]", help="An approved version; the one before where left out.", min=1),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an approved model version serve again; the API and the next night follow."""
+    from churn.jobs.roll_back_model import roll_back_model
+
+    if not reason.strip():
+        raise ConfigurationError("A rollback needs a reason.", 'Say it with --reason "...".')
+    show("Production", [roll_back_model(open_services(), reason.strip(), model_version).summary()], as_json)
+
+
+@app.command()
+def history(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: AsJson = False) -> None:
+    """List the ledger of promotions, newest first: what the gate decided, what was rolled back, and why."""
+    from churn.db import promotions
+
+    with open_services().database.transaction() as connection:
+        rows = promotions.history(connection, limit)
+    show("Promotions", rows, as_json)
+
+
+@app.command()
+def honesty(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A CSV with labels; the newest labelled snapshot where left out.", exists=True),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how inflated AUCs are made on this data, beside the honest figures; takes a minute."""
+    from churn.jobs import show_leaks
+
+    settings = open_settings()
+    found = (
+        show_leaks.of_file(file, Policy.load(settings.policy_file))
+        if file
+        else show_leaks.of_newest_snapshot(open_services())
+    )
+    rows = []
+    for claim in found:
+        log.info("%s, resampled %s: %.3f", claim.technique, claim.resampled or "nowhere", claim.roc_auc.value)
+        rows.append(claim.summary())
+    show("The same forest, folds and customers: ROC-AUC as it is reported", rows, as_json)
 
 
 @app.command()

@@ -82,6 +82,10 @@ class RunRejected(ChurnError):
     noticed = True
 
 
+class RollbackRefused(ChurnError):
+    """A version may not serve again: it was never approved, or serves already."""
+
+
 class RunNotOpen(ChurnError):
     """A scoring run is not in the state that this step needs."""
 

@@ -110,11 +110,11 @@ def _fit_logistic(
     from sklearn.pipeline import make_pipeline
 
     regression = LogisticRegression(random_state=seed, **chosen)
-    pipeline = make_pipeline(_logistic_inputs(encoder), regression)
+    pipeline = make_pipeline(logistic_inputs(encoder), regression)
     return pipeline.fit(rows, labels, logisticregression__sample_weight=weights)
 
 
-def _logistic_inputs(encoder: FeatureEncoder) -> Any:
+def logistic_inputs(encoder: FeatureEncoder) -> Any:
     """Categories as one-hot (unknown: all zeros), numbers standardised (unknown: the median, and a flag)."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer

@@ -210,7 +210,7 @@ def _explain_logistic(pipeline: Any, background: Matrix) -> Explainer:
 
 
 def _input_owners(inputs: Any) -> NDArray[np.int64]:
-    """The feature that each input of the regression comes from: see candidates._logistic_inputs."""
+    """The feature that each input of the regression comes from: see candidates.logistic_inputs."""
     (_, one_hot, categories), (_, standardised, numbers) = inputs.transformers_[:2]
     imputer = standardised[0]
     from_categories = np.repeat(categories, [len(known) for known in one_hot.categories_])

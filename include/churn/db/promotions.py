@@ -1,4 +1,4 @@
-"""The promotion ledger: every decision of the gate, append-only."""
+"""The promotion ledger: every decision of the gate and every rollback, append-only."""
 
 from dataclasses import asdict
 from typing import Any
@@ -21,17 +21,56 @@ def record(
     policy: Policy,
 ) -> int:
     """Append one decision with its rules, evidence and policy; return its number."""
-    row = connection.execute(
-        query("record_promotion"),
-        {
-            "decision": "promoted" if decision.approved else "kept",
-            "model_version": model_version,
-            "previous_version": previous_version,
-            "reason": decision.reason,
-            "evidence": Jsonb({**evidence, "rules": [asdict(rule) for rule in decision.rules]}),
-            "policy": Jsonb(policy.model_dump(mode="json")),
-        },
-    ).fetchone()
+    return _append(
+        connection,
+        decision="promoted" if decision.approved else "kept",
+        model_version=model_version,
+        previous_version=previous_version,
+        reason=decision.reason,
+        evidence=Jsonb({**evidence, "rules": [asdict(rule) for rule in decision.rules]}),
+        policy=Jsonb(policy.model_dump(mode="json")),
+    )
+
+
+def record_rollback(
+    connection: Connection,
+    model_version: int,
+    previous_version: int,
+    reason: str,
+    evidence: dict[str, Any],
+    policy: Policy,
+) -> int:
+    """Append that an approved version serves again, in place of `previous_version`; return the entry's number."""
+    return _append(
+        connection,
+        decision="rolled_back",
+        model_version=model_version,
+        previous_version=previous_version,
+        reason=reason,
+        evidence=Jsonb(evidence),
+        policy=Jsonb(policy.model_dump(mode="json")),
+    )
+
+
+def history(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The latest entries, newest first: decision, versions, reason, by whom and when."""
+    return connection.execute(query("list_promotions"), {"limit": limit}).fetchall()
+
+
+def approved_digests(connection: Connection) -> dict[int, str]:
+    """The digest of every version that the gate has approved, by its number."""
+    rows = connection.execute(query("list_approved_versions"))
+    return {row["model_version"]: row["digest"] for row in rows}
+
+
+def replaced_by(connection: Connection, model_version: int) -> int | None:
+    """The version that served before this one came to serve, if the ledger knows one."""
+    row = connection.execute(query("get_replaced_version"), {"model_version": model_version}).fetchone()
+    return row["previous_version"] if row else None
+
+
+def _append(connection: Connection, **entry: Any) -> int:
+    row = connection.execute(query("record_promotion"), entry).fetchone()
     return int((row or {})["promotion_id"])
 
 

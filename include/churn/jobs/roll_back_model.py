@@ -1,0 +1,81 @@
+"""Let an earlier version serve again: one that was once approved, whose artifact is still what was approved."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from churn.core.training import SCORE_COLUMN
+from churn.db import promotions
+from churn.db.migrations import require_current_schema
+from churn.errors import ArtifactRejected, RollbackRefused
+from churn.services import Services
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Which version serves now, and which did before."""
+
+    model_version: int
+    replaced_version: int
+    reason: str
+
+    def summary(self) -> dict[str, Any]:
+        """One row for people."""
+        return {
+            "production": self.model_version,
+            "replaced": self.replaced_version,
+            "reason": self.reason,
+            "note": "the API follows within seconds; the next `churn score run` scores everyone with it",
+        }
+
+
+def roll_back_model(services: Services, reason: str, model_version: int | None = None) -> Rollback:
+    """Make an approved version Production again; without `model_version` the one that the serving version replaced.
+
+    Its artifact must have the digest that was approved, and give its own reference the probabilities that travel
+    with it. The ledger has the act before the alias moves. One decision at a time: raises AlreadyRunning. Raises
+    RollbackRefused, NoProductionModel, and ArtifactRejected; then Production stays.
+    """
+    require_current_schema(services.database)
+    with services.database.lock("promotion"):
+        serving = services.registry.production_version().version
+        with services.database.transaction() as connection:
+            wanted = model_version or promotions.replaced_by(connection, serving)
+            approved = promotions.approved_digests(connection)
+        digest = approved.get(wanted) if wanted else None
+        if wanted is None or digest is None or wanted == serving:
+            raise RollbackRefused(_why_not(wanted, serving), _what_else(set(approved) - {serving}))
+        _require_sound(services, wanted, digest)
+        with services.database.transaction() as connection:
+            promotions.record_rollback(connection, wanted, serving, reason, {"digest": digest}, services.policy)
+        services.registry.promote(wanted)
+    log.info("Version %s is Production again, in place of %s: %s", wanted, serving, reason)
+    return Rollback(wanted, serving, reason)
+
+
+def _require_sound(services: Services, model_version: int, digest: str) -> None:
+    model = services.registry.load(model_version, digest)
+    reference = services.registry.load_reference(model_version)
+    if not np.array_equal(model.predict(reference), reference[SCORE_COLUMN].to_numpy()):
+        raise ArtifactRejected(
+            f"Version {model_version} does not give its own reference the probabilities that it gave when it was made.",
+            "Do not use this version: retrain, or choose another approved one.",
+        )
+
+
+def _why_not(wanted: int | None, serving: int) -> str:
+    if wanted is None:
+        return f"Version {serving} serves, and the ledger knows none that served before it."
+    if wanted == serving:
+        return f"Version {wanted} serves already."
+    return f"Version {wanted} was never approved by the promotion gate."
+
+
+def _what_else(others: set[int]) -> str:
+    if not others:
+        return "There is no other approved version: retrain the model."
+    return f"Approved were also: {', '.join(map(str, sorted(others)))}. Look at `churn history`."
