@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 UV := uv==0.13.9
-SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1

@@ -333,10 +333,9 @@ def one_bad_row(changes: dict[str, str], said: str) -> BadInput:
     return bad_input(f"a row: {fields}", lambda: with_row(changes), said, "quarantined")
 
 
+BAD_FILES = (*UNREADABLE_OR_IMPLAUSIBLE, *IN_OTHER_FORMATS, *ODD_BUT_READ)
 BAD_INPUTS = (
-    *UNREADABLE_OR_IMPLAUSIBLE,
-    *IN_OTHER_FORMATS,
-    *ODD_BUT_READ,
+    *BAD_FILES,
     *(one_bad_row(changes, reason) for changes, reason in BAD_ROWS),
     *(one_bad_row(changes, reasons[0]) for changes, reasons in MISFITS),
 )

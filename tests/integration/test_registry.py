@@ -288,7 +288,7 @@ def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: Test
     assert kept.data.params == {"rounds": "300"}
     assert kept.data.metrics == {"roc_auc": 0.85}
     assert json.loads(kept.inputs.dataset_inputs[0].dataset.profile)["fingerprint"] == "f" * 64
-    assert len(client.list_artifacts(child.run_id, "plots")) == 4
+    assert len(client.list_artifacts(child.run_id, "plots")) == 5
 
 
 def test_a_run_that_raises_is_marked_as_failed(mlflow_server: TestMlflow) -> None:
