@@ -35,30 +35,31 @@ def retrain_model() -> None:
 
     @job_task()
     def plan_training() -> dict[str, object]:
-        from churn.jobs import retrain_model
+        from churn.jobs import plan_training
         from churn_airflow.links import link_mlflow_run
 
-        plan = retrain_model.plan_training(services())
+        plan = plan_training.plan_training(services())
         link_mlflow_run(plan.mlflow_run_id)
         return as_json(plan)
 
     @job_task()
     def train_candidate(kind: str, plan: dict[str, object]) -> dict[str, object]:
-        from churn.jobs import retrain_model
+        from churn.jobs import plan_training, train_candidate
         from churn_airflow.links import link_mlflow_run
 
-        candidate = retrain_model.train_candidate(services(), from_json(retrain_model.TrainingPlan, plan), kind)
+        training_plan = from_json(plan_training.TrainingPlan, plan)
+        candidate = train_candidate.train_candidate(services(), training_plan, kind)
         link_mlflow_run(candidate.mlflow_run_id)
         return as_json(candidate)
 
     @job_task(outlets=[PRODUCTION_MODEL])
     def decide_promotion(plan: dict[str, object], candidates: list[dict[str, object]]) -> dict[str, object]:
-        from churn.jobs import retrain_model
+        from churn.jobs import decide_promotion, plan_training, train_candidate
         from churn_airflow.links import link_mlflow_run
 
-        training_plan = from_json(retrain_model.TrainingPlan, plan)
-        trained = [from_json(retrain_model.TrainedCandidate, candidate) for candidate in candidates]
-        result = retrain_model.decide_promotion(services(), training_plan, trained)
+        training_plan = from_json(plan_training.TrainingPlan, plan)
+        trained = [from_json(train_candidate.TrainedCandidate, candidate) for candidate in candidates]
+        result = decide_promotion.decide_promotion(services(), training_plan, trained)
         link_mlflow_run(training_plan.mlflow_run_id)
         return as_json(result)
 

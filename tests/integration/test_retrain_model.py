@@ -8,7 +8,10 @@ import pytest
 from churn.core.candidates import CANDIDATES
 from churn.db import extracts, validation_results
 from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable, TrainingRefused
-from churn.jobs import retrain_model as retraining
+from churn.jobs.decide_promotion import decide_promotion
+from churn.jobs.plan_training import plan_training
+from churn.jobs.retrain_model import retrain_model
+from churn.jobs.train_candidate import train_candidate
 from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.services import Services
@@ -25,7 +28,7 @@ def _ledger(services: Services) -> list[dict[str, object]]:
 
 def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) -> None:
     admit_simulated(services, count=3_000)
-    result = retraining.retrain_model(services)
+    result = retrain_model(services)
     assert result.decision.approved
     assert services.registry.production_version().version == result.model_version
     (entry,) = _ledger(services)
@@ -51,8 +54,8 @@ def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) 
 
 def test_the_same_data_again_is_a_tie_and_keeps_production(services: Services) -> None:
     admit_simulated(services, count=2_000)
-    first = retraining.retrain_model(services)
-    second = retraining.retrain_model(services)
+    first = retrain_model(services)
+    second = retrain_model(services)
     assert not second.decision.approved
     assert services.registry.production_version().version == first.model_version
     assert [entry["decision"] for entry in _ledger(services)] == ["promoted", "kept"]
@@ -61,7 +64,7 @@ def test_the_same_data_again_is_a_tie_and_keeps_production(services: Services) -
 def test_a_truly_better_challenger_takes_over(services: Services) -> None:
     admit_simulated(services, count=5_000)
     weak = promote_model(services, shuffled=True)
-    result = retraining.retrain_model(services)
+    result = retrain_model(services)
     assert result.decision.approved
     assert result.model_version != weak
     assert services.registry.production_version().version == result.model_version
@@ -71,7 +74,7 @@ def test_a_truly_better_challenger_takes_over(services: Services) -> None:
 def test_a_model_below_the_floor_is_never_promoted(services: Services) -> None:
     admit_simulated(services, count=2_000)
     strict = with_changes(services, policy=Policy(minimum_auc=0.99))
-    result = retraining.retrain_model(strict)
+    result = retrain_model(strict)
     assert not result.decision.approved
     assert "holdout AUC" in result.decision.reason
     with pytest.raises(NoProductionModel):
@@ -81,13 +84,13 @@ def test_a_model_below_the_floor_is_never_promoted(services: Services) -> None:
 def test_without_labels_nothing_is_started(services: Services) -> None:
     admit_simulated(services, count=500, with_churn=False)
     with pytest.raises(NothingToTrainOn, match="Churn"):
-        retraining.plan_training(services)
+        plan_training(services)
 
 
 def test_too_few_churners_are_refused_with_their_number(services: Services) -> None:
     admit_simulated(services, count=60)
     with pytest.raises(NothingToTrainOn, match="churners"):
-        retraining.plan_training(services)
+        plan_training(services)
 
 
 def test_with_mlflow_away_production_stays(services: Services) -> None:
@@ -95,17 +98,17 @@ def test_with_mlflow_away_production_stays(services: Services) -> None:
     version = promote_model(services)
     away = with_changes(services, tracking=Tracking(f"http://{LOOPBACK}:{random_free_port()}"))
     with pytest.raises(RegistryUnavailable):
-        retraining.retrain_model(away)
+        retrain_model(away)
     assert services.registry.production_version().version == version
     assert _ledger(services) == []
 
 
 def test_two_decisions_at_once_are_refused(services: Services) -> None:
     admit_simulated(services, count=2_000)
-    plan = retraining.plan_training(services)
-    trained = [retraining.train_candidate(services, plan, "logistic")]
+    plan = plan_training(services)
+    trained = [train_candidate(services, plan, "logistic")]
     with services.database.lock("promotion"), pytest.raises(AlreadyRunning):
-        retraining.decide_promotion(services, plan, trained)
+        decide_promotion(services, plan, trained)
     with pytest.raises(NoProductionModel):
         services.registry.production_version()
 
@@ -115,7 +118,7 @@ def test_the_planned_rows_are_the_newest_labelled_snapshot(services: Services) -
     with services.database.transaction() as connection:
         labelled = extracts.current(connection)
     admit_simulated(services, count=2_000, day=date(2026, 11, 23), with_churn=False)
-    assert retraining.plan_training(services).extract_id == labelled.extract_id
+    assert plan_training(services).extract_id == labelled.extract_id
 
 
 def test_nothing_is_learned_from_customers_that_are_not_what_the_contract_says(
@@ -126,7 +129,7 @@ def test_nothing_is_learned_from_customers_that_are_not_what_the_contract_says(
         connection.execute("UPDATE churn.customer_history SET contract = 'Weekly' WHERE tenure = 1")
         connection.execute("UPDATE churn.customer_history SET monthly_charges = 'NaN' WHERE tenure = 2")
     with pytest.raises(TrainingRefused) as refusal:
-        retraining.plan_training(services)
+        plan_training(services)
     assert "values to be in set in contract" in refusal.value.message
     assert "for example 'Weekly'" in refusal.value.message
     assert "values to be between in monthly_charges" in refusal.value.message
@@ -139,6 +142,6 @@ def test_nothing_is_learned_from_customers_that_are_not_what_the_contract_says(
 
 def test_the_frame_of_a_training_is_judged_and_its_page_is_named_by_the_run(services: Services) -> None:
     admit_simulated(services, count=2_000)
-    plan = retraining.plan_training(services)
+    plan = plan_training(services)
     run = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri).get_run(plan.mlflow_run_id)
     assert (services.reports / run.data.tags["data_docs"]).is_file()

@@ -10,8 +10,9 @@ import pandas as pd
 from churn.columns import KEY, LABEL
 from churn.core.honesty import Claim, claims
 from churn.core.training import TrainingData
-from churn.db import customers, extracts
+from churn.db import extracts
 from churn.errors import ConfigurationError
+from churn.jobs.plan_training import read_training_data
 from churn.policy import Policy
 from churn.services import Services
 
@@ -34,7 +35,5 @@ def of_newest_snapshot(services: Services) -> Iterator[Claim]:
     """The claims on the newest admitted snapshot with labels. Raises NothingToTrainOn where there is none."""
     with services.database.transaction() as connection:
         extract = extracts.latest_labelled(connection)
-        frame, labels = customers.read_labelled(connection, extract.extract_id)
-    features = frame.drop(columns=KEY.name)
-    keys = frame[KEY.name].to_numpy(object)
-    return claims(TrainingData(keys, features, labels, extract.snapshot_date, extract.content_hash), services.policy)
+    data = read_training_data(services, extract.extract_id, extract.snapshot_date, extract.content_hash)
+    return claims(data, services.policy)

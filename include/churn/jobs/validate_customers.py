@@ -103,6 +103,7 @@ def _decide(services: Services, landed: LandedFile, judge_again: bool, replace_a
         return _judge(services, landed, extract)
     except StillLanding:
         with services.database.transaction() as connection:
+            _clear(connection, extract)
             extracts.forget(connection, extract)
         raise
 
@@ -250,16 +251,16 @@ def _admit(
 def _make_history(services: Services, extract: Extract, bad_line_numbers: Sequence[int]) -> tuple[str, int]:
     """Write the rows that are to be admitted where nobody reads them yet; return the table's name and their count."""
 
-    def fill(share: history.Share) -> int:
+    def fill(blocks: history.BlockRange) -> int:
         with services.database.transaction() as connection:
             staging.require_staged(connection, extract)
-            return history.fill(connection, extract, table_name, share, bad_line_numbers)
+            return history.fill(connection, extract, table_name, blocks, bad_line_numbers)
 
     with services.database.transaction() as connection:
         table_name = history.prepare(connection, extract)
-        shares = history.shares(connection, _FILLER_COUNT)
+        ranges = history.block_ranges(connection, _FILLER_COUNT)
     with ThreadPoolExecutor(max_workers=_FILLER_COUNT) as fillers:
-        return table_name, sum(fillers.map(fill, shares))
+        return table_name, sum(fillers.map(fill, ranges))
 
 
 def _profile(
@@ -301,7 +302,7 @@ def _refuse(
     with services.database.transaction() as connection:
         extract = extracts.mark_refused(connection, extract, refusal.message, judgement.data_docs)
         validation_results.record(connection, extract, results)
-        staging.drop(connection, extract)
+        _clear(connection, extract)
         meaning = _what_a_refusal_means(connection)
     services.notifier.send(
         Notice(
@@ -312,6 +313,12 @@ def _refuse(
         )
     )
     return ExtractOutcome(extract, results, (), f"refused: {refusal.message}")
+
+
+def _clear(connection: Connection, extract: Extract) -> None:
+    """Leave no row of a file that was not admitted."""
+    staging.drop(connection, extract)
+    history.discard(connection)
 
 
 def _what_a_refusal_means(connection: Connection) -> str:
