@@ -1,11 +1,9 @@
 """The table of bad inputs at the door: each gets its verdict, and every row of each is accounted for."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import s3fs
 
 from churn.db import quarantined_rows, validation_results
 from churn.db.database import Database
@@ -15,9 +13,16 @@ from churn.records import Extract, ExtractOutcome, Notice
 from churn.services import Services
 from tests.conftest import TestServer
 from tests.integration.extract_cases import BAD_FILES, BAD_INPUTS, YESTERDAY, BadInput
-from tests.integration.validations import DAY, every_row, history_counts, land, open_services, validate_one
-
-Put = Callable[[str, bytes], object]
+from tests.integration.validations import (
+    DAY,
+    Put,
+    every_row,
+    history_counts,
+    land,
+    landing_place,
+    open_services,
+    validate_one,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +47,7 @@ FROM_S3 = (*BAD_FILES, BAD_INPUTS[-1], BAD_INPUTS[len(BAD_FILES)])
 @pytest.fixture
 def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> tuple[Services, Put]:
     """Services over an empty landing place, and a way to put a file there."""
-    if request.param == "folder":
-        services = open_services(database, tmp_path)
-        return services, lambda name, content: Path(services.landing.url, name).write_bytes(content)
-    bucket: s3fs.S3FileSystem = request.getfixturevalue("s3_bucket")
-    services = open_services(database, tmp_path, landing_url="s3://landing/extracts")
-    return services, lambda name, content: bucket.pipe(f"{services.landing.url}/{name}", content)
+    return landing_place(request, database, tmp_path)
 
 
 def test_the_table_is_long_and_its_names_differ() -> None:
@@ -76,6 +76,7 @@ def test_a_bad_input_gets_its_verdict(
         assert outcomes == []
         assert every_row(services.database) == before
         return
+    assert half_done(services.database) == []
     *others, outcome = outcomes
     for admitted in (each for each in outcomes if each.extract.state == "admitted"):
         require_every_row_listed(services.database, admitted)
@@ -97,6 +98,16 @@ def test_a_bad_input_gets_its_verdict(
         with services.database.transaction() as connection:
             results = validation_results.of_extract(connection, outcome.extract.extract_id)
         assert [result for result in results if result.is_refusal]
+
+
+def half_done(database: Database) -> list[str]:
+    """Tables that hold rows which were neither admitted nor quarantined."""
+    statement = (
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND (relnamespace = 'staging'::regnamespace"
+        " OR starts_with(relname, 'history_in_the_making_'))"
+    )
+    with database.transaction() as connection:
+        return [row["relname"] for row in connection.execute(statement)]
 
 
 def require_every_row_listed(database: Database, outcome: ExtractOutcome) -> None:

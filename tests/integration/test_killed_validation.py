@@ -24,10 +24,10 @@ from tests.integration.validations import (
     DAY_BEFORE,
     customers,
     every_row,
+    kill_where_it_waits,
     land,
     open_services,
     require_accounted_for,
-    wait_until_blocked,
 )
 
 Ends = dict[str, dict[str, Any]]
@@ -56,11 +56,7 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
     with psycopg.connect(churn_database.server.url("postgres", churn_database.name)) as blocker:
         blocker.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(*blocked.split("."))))
         process = start_validation(services)
-        try:
-            wait_until_blocked(churn_database, process)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait(10)
+        kill_where_it_waits(churn_database, process)
         assert every_row(services.database) == before
     _, outcome = validate_when_free(services)
     require_accounted_for(outcome, 40)

@@ -3,14 +3,14 @@
 import csv
 import gzip
 import io
-import sqlite3
-from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
 import s3fs
+import sqlalchemy
 from pydantic import SecretStr
 
 from churn.db.database import Database
@@ -27,41 +27,51 @@ from tests.integration.validations import DAY, customers, open_services, require
 from tests.jobs import with_changes
 
 NUMBERS = {
-    "SeniorCitizen": "integer",
-    "tenure": "integer",
-    "MonthlyCharges": "numeric(10, 2)",
-    "TotalCharges": "float8",
+    "SeniorCitizen": sqlalchemy.Integer,
+    "tenure": sqlalchemy.Integer,
+    "MonthlyCharges": sqlalchemy.Numeric(10, 2),
+    "TotalCharges": sqlalchemy.Double,
 }
-COLUMN_LIST = ", ".join(f'b."{name}"' for name in NAMES)
-SELECT = f"SELECT {COLUMN_LIST} FROM billing AS b"  # noqa: S608 - the contract's own names
-BY_DAY = f'{SELECT} WHERE changed_on <= :snapshot_date ORDER BY b."customerID"'
+READ = {"SeniorCitizen": int, "tenure": int, "MonthlyCharges": Decimal, "TotalCharges": float}
+BILLING = sqlalchemy.Table(
+    "billing",
+    sqlalchemy.MetaData(),
+    *(sqlalchemy.Column(name, NUMBERS.get(name, sqlalchemy.Text)) for name in NAMES),
+    sqlalchemy.Column("changed_on", sqlalchemy.Date),
+)
+SELECT = str(sqlalchemy.select(*(BILLING.c[name] for name in NAMES)))
+BY_DAY = f'{SELECT} WHERE changed_on <= :snapshot_date ORDER BY billing."customerID"'
+
+
+def make_billing(url: str, rows: list[dict[str, str]]) -> str:
+    """A billing database with these customers, the last of whom came on the third of November; its address."""
+    days = [date(2026, 11, 2)] * (len(rows) - 1) + [date(2026, 11, 3)]
+    engine = sqlalchemy.create_engine(url)
+    BILLING.create(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            BILLING.insert(),
+            [
+                {name: READ.get(name, str)(value) if value else None for name, value in row.items()}
+                | {"changed_on": day}
+                for row, day in zip(rows, days, strict=True)
+            ],
+        )
+    engine.dispose()
+    return url
 
 
 @pytest.fixture(params=["PostgreSQL", "SQLite"])
-def billing(request: pytest.FixtureRequest, churn_database: TestDatabase, tmp_path: Path) -> Iterator[str]:
+def billing(request: pytest.FixtureRequest, churn_database: TestDatabase, tmp_path: Path) -> str:
     """The address of a billing database with 30 customers, one of whom came the day after."""
-    columns = ", ".join(f'"{name}" {NUMBERS.get(name, "text")}' for name in NAMES)
     rows = [
         *customer_rows(29, TotalCharges="846"),
         customer_row(customerID="later", tenure="0", TotalCharges="", MonthlyCharges="20"),
     ]
-    values = [[row[name] or None for name in NAMES] + ["2026-11-02" if n < 29 else "2026-11-03"]
-              for n, row in enumerate(rows)]  # fmt: skip
     if request.param == "SQLite":
-        file = tmp_path / "billing.db"
-        with sqlite3.connect(file) as connection:
-            connection.execute(f"CREATE TABLE billing ({columns}, changed_on date)")
-            marks = ", ".join("?" * (len(NAMES) + 1))
-            connection.executemany(f"INSERT INTO billing VALUES ({marks})", values)  # noqa: S608 - question marks
-        yield f"sqlite:///{file}"
-        return
+        return make_billing(f"sqlite:///{tmp_path / 'billing.db'}", rows)
     url = churn_database.server.url("postgres", churn_database.name)
-    with psycopg.connect(url) as admin:
-        admin.execute(f"CREATE TABLE public.billing ({columns}, changed_on date)")
-        with admin.cursor().copy("COPY public.billing FROM STDIN") as copy:
-            for row in values:
-                copy.write_row(row)
-    yield url.replace("postgresql://", "postgresql+psycopg://")
+    return make_billing(url.replace("postgresql://", "postgresql+psycopg://"), rows)
 
 
 @pytest.fixture
@@ -110,7 +120,7 @@ def test_the_same_rows_are_the_same_file_and_others_do_not_overwrite_it(
     before = path.read_bytes()
     assert Path(land_extract(services, DAY)) == path
     changed = asking(
-        services, billing, BY_DAY.replace("ORDER", """AND b."customerID" <> '0000001-TEST' ORDER"""), tmp_path
+        services, billing, BY_DAY.replace("ORDER", """AND billing."customerID" <> '0000001-TEST' ORDER"""), tmp_path
     )
     with pytest.raises(AlreadyLanded, match="lies there already with other content"):
         land_extract(changed, DAY)
@@ -121,7 +131,7 @@ def test_the_same_rows_are_the_same_file_and_others_do_not_overwrite_it(
 @pytest.mark.parametrize(
     ("statement", "error", "complaint"),
     [
-        (SELECT.replace('b."tenure", ', ""), ConfigurationError, "The header lacks tenure"),
+        (SELECT.replace("billing.tenure, ", ""), ConfigurationError, "The header lacks tenure"),
         (f"{SELECT} WHERE 1 = 0", SourceUnusable, "gives no rows for"),
         ("SELECT * FROM absent", SourceUnusable, "does not answer the query: .*absent"),
         ("SELECT nonsense FROM", SourceUnusable, "does not answer the query"),
@@ -177,13 +187,8 @@ def test_a_query_lands_in_a_bucket_with_its_marker(
     services = open_services(pipeline, tmp_path)
     landing = Landing("s3://landing/extracts", done_markers=True)
     s3_bucket.touch("landing/extracts/readme.txt")
-    file = tmp_path / "one.db"
-    with sqlite3.connect(file) as connection:
-        columns = ", ".join(f'"{name}" text' for name in NAMES)
-        connection.execute(f"CREATE TABLE billing ({columns})")
-        marks = ", ".join("?" * len(NAMES))
-        connection.execute(f"INSERT INTO billing VALUES ({marks})", list(customer_row().values()))  # noqa: S608
-    services = asking(with_changes(services, landing=landing), f"sqlite:///{file}", SELECT, tmp_path)
+    one = make_billing(f"sqlite:///{tmp_path / 'one.db'}", [customer_row()])
+    services = asking(with_changes(services, landing=landing), one, SELECT, tmp_path)
     url = land_extract(services, DAY)
     assert [landed.url for landed in landing.files()] == [url]
     assert s3_bucket.exists(f"{url}.done")

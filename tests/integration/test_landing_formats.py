@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import s3fs
 
 from churn.core.delivered import Delivered, Unzipped
 from churn.core.parquet_text import ParquetText
@@ -22,19 +21,14 @@ from churn.jobs.validate_customers import require_admitted, validate_customers
 from churn.services import Services
 from tests.factories import NAMES, customer_rows
 from tests.integration.extract_texts import ROW_COUNT, ZIPPED, flipped, good, good_parquet, parquet, typed
-from tests.integration.validations import DAY, customers, open_services, require_accounted_for
+from tests.integration.validations import DAY, customers, landing_place, require_accounted_for
 from tests.jobs import with_changes
 
 
 @pytest.fixture(params=["folder", "s3"])
 def put(request: pytest.FixtureRequest, pipeline: Database, tmp_path: Path) -> tuple[Services, Callable[..., None]]:
     """Services over an empty landing place, and a way to put a file there."""
-    if request.param == "folder":
-        services = open_services(pipeline, tmp_path)
-        return services, lambda name, content: Path(services.landing.url, name).write_bytes(content)
-    bucket: s3fs.S3FileSystem = request.getfixturevalue("s3_bucket")
-    services = open_services(pipeline, tmp_path, landing_url="s3://landing/extracts")
-    return services, lambda name, content: bucket.pipe(f"{services.landing.url}/{name}", content)
+    return landing_place(request, pipeline, tmp_path)
 
 
 def in_parquet(content: bytes) -> list[dict[str, str]]:

@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,11 +29,11 @@ from tests.integration.validations import (
     NEXT_DAY,
     customers,
     every_row,
+    kill_where_it_waits,
     land,
     land_bytes,
     open_services,
     validate_one,
-    wait_until_blocked,
 )
 
 CORRECTED_NAMES = ("line_number", *NAMES)
@@ -300,11 +299,7 @@ def test_a_killed_release_has_changed_nothing(services: Services, tmp_path: Path
     with psycopg.connect(churn_database.server.url("postgres", churn_database.name)) as blocker:
         blocker.execute("LOCK TABLE churn.quarantined_rows IN SHARE MODE")  # after its rows entered history
         process = subprocess.Popen(arguments, env=environment)
-        try:
-            wait_until_blocked(churn_database, process)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait(10)
+        kill_where_it_waits(churn_database, process)
     assert every_row(services.database) == before
     assert len(aside(services, extract)) == 2
     with services.database.transaction() as connection:

@@ -1,11 +1,14 @@
 """Landing extracts, validating them and looking at what is in the database then."""
 
+import signal
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import s3fs
 
 from churn.db.database import Database
 from churn.jobs.validate_customers import validate_customers
@@ -14,6 +17,8 @@ from churn.services import Services
 from churn.settings import Settings
 from tests.conftest import TestDatabase
 from tests.factories import NAMES, write_extract
+
+Put = Callable[[str, bytes], object]
 
 # Fresh, whenever this runs.
 NEXT_DAY = datetime.now(UTC).date()
@@ -33,6 +38,16 @@ def open_services(database: Database, folder: Path, landing_url: str | None = No
             notify_urls=None,
         )
     )
+
+
+def landing_place(request: pytest.FixtureRequest, database: Database, folder: Path) -> tuple[Services, Put]:
+    """Services over an empty landing place, a folder or S3 as the fixture's parameter says, and a way to put files."""
+    if request.param == "folder":
+        services = open_services(database, folder)
+        return services, lambda name, content: Path(services.landing.url, name).write_bytes(content)
+    bucket: s3fs.S3FileSystem = request.getfixturevalue("s3_bucket")
+    services = open_services(database, folder, landing_url="s3://landing/extracts")
+    return services, lambda name, content: bucket.pipe(f"{services.landing.url}/{name}", content)
 
 
 def land(services: Services, day: date, rows: list[dict[str, str]], columns: tuple[str, ...] = NAMES) -> Path:
@@ -92,3 +107,12 @@ def wait_until_blocked(database: TestDatabase, process: "subprocess.Popen[bytes]
                 return
         time.sleep(0.1)
     pytest.fail("the validation never came to the step that was to be blocked")
+
+
+def kill_where_it_waits(database: TestDatabase, process: "subprocess.Popen[bytes]") -> None:
+    """End a process with SIGKILL once a statement of it waits for a table."""
+    try:
+        wait_until_blocked(database, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)

@@ -5,9 +5,8 @@ import hashlib
 import zlib
 from typing import BinaryIO
 
+from churn.core.extract_text import DELIVER_AGAIN
 from churn.errors import ExtractRefused
-
-_DELIVER_AGAIN = "Ask for the file again; yesterday's customers stay in force."
 
 
 class Delivered:
@@ -41,7 +40,7 @@ class Unzipped:
         try:
             content: bytes = self._stream.read(byte_count)
         except EOFError as error:
-            raise ExtractRefused("The gzip file ends before its end.", _DELIVER_AGAIN) from error
+            raise ExtractRefused("The gzip file ends before its end.", DELIVER_AGAIN) from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise ExtractRefused(f"The gzip file is damaged: {error}.", _DELIVER_AGAIN) from error
+            raise ExtractRefused(f"The gzip file is damaged: {error}.", DELIVER_AGAIN) from error
         return content

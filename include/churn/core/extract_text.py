@@ -13,7 +13,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAXIMUM_HEADER_BYTES = 64 * 1024
 MAXIMUM_ADDED_COLUMNS = 200
 _CHUNK_BYTES = 1 << 18
-_DELIVER_AGAIN = "Ask for the file again; yesterday's customers stay in force."
+DELIVER_AGAIN = "Ask for the file again; yesterday's customers stay in force."
 
 
 @dataclass(frozen=True)
@@ -74,43 +74,43 @@ def read_header(head: bytes) -> Header:
     Raises ExtractRefused naming the column that is missing, renamed or there twice.
     """
     if not head.strip():
-        raise ExtractRefused("The file is empty.", _DELIVER_AGAIN)
+        raise ExtractRefused("The file is empty.", DELIVER_AGAIN)
     names = _split(head)
     _require_commas(names)
     known = {column.name for column in COLUMNS}
     if known.isdisjoint(names):
-        raise ExtractRefused("Line 1 is not the header: it names no column of the contract.", _DELIVER_AGAIN)
+        raise ExtractRefused("Line 1 is not the header: it names no column of the contract.", DELIVER_AGAIN)
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ExtractRefused(f"Column {min(twice)!r} is in the header twice.", _DELIVER_AGAIN)
+        raise ExtractRefused(f"Column {min(twice)!r} is in the header twice.", DELIVER_AGAIN)
     added = tuple(name for name in names if name not in known)
     missing = [column.name for column in COLUMNS if column.name not in names and column is not LABEL]
     if missing:
         raise ExtractRefused(_missing(missing, added), "Deliver the columns of docs/data.md under their exact names.")
     if len(added) > MAXIMUM_ADDED_COLUMNS:
-        raise ExtractRefused(f"The header has {len(added)} columns that are not in the contract.", _DELIVER_AGAIN)
+        raise ExtractRefused(f"The header has {len(added)} columns that are not in the contract.", DELIVER_AGAIN)
     return Header(tuple(names), added)
 
 
 def _split(head: bytes) -> list[str]:
     lines = head.splitlines(keepends=True)
     if len(lines) == 1 and len(head) >= MAXIMUM_HEADER_BYTES:
-        raise ExtractRefused(f"Line 1 is longer than {MAXIMUM_HEADER_BYTES} bytes.", _DELIVER_AGAIN)
+        raise ExtractRefused(f"Line 1 is longer than {MAXIMUM_HEADER_BYTES} bytes.", DELIVER_AGAIN)
     try:
         line = lines[0].decode("utf-8")
         if "\0" in line:
-            raise ExtractRefused("Line 1 holds a NUL byte.", _DELIVER_AGAIN)
+            raise ExtractRefused("Line 1 holds a NUL byte.", DELIVER_AGAIN)
         return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
     except UnicodeDecodeError as error:
         raise ExtractRefused("Line 1 is not UTF-8 text.", "Export the file as UTF-8 and deliver it again.") from error
     except csv.Error as error:
-        raise ExtractRefused(f"Line 1 cannot be read: {error}.", _DELIVER_AGAIN) from error
+        raise ExtractRefused(f"Line 1 cannot be read: {error}.", DELIVER_AGAIN) from error
 
 
 def _require_commas(names: list[str]) -> None:
     for separator, spoken in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if len(names) == 1 and separator in names[0]:
-            raise ExtractRefused(f"The fields are separated by {spoken}, not by commas.", _DELIVER_AGAIN)
+            raise ExtractRefused(f"The fields are separated by {spoken}, not by commas.", DELIVER_AGAIN)
 
 
 def _missing(missing: list[str], added: tuple[str, ...]) -> str:

@@ -12,12 +12,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from churn.columns import BY_NAME, KEY
-from churn.core.extract_text import read_header
+from churn.core.extract_text import DELIVER_AGAIN, read_header
 from churn.errors import ExtractRefused
 
 _BATCH_ROW_COUNT = 8_192
 _PAGE_BUFFER_BYTES = 1 << 20  # read by pages: without it a row group would be in memory whole
-_DELIVER_AGAIN = "Ask for the file again; yesterday's customers stay in force."
 
 
 class ParquetText:
@@ -106,4 +105,4 @@ def _damage_told() -> Iterator[None]:
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
             raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ExtractRefused(f"The Parquet file is damaged: {reason}.", _DELIVER_AGAIN) from error
+        raise ExtractRefused(f"The Parquet file is damaged: {reason}.", DELIVER_AGAIN) from error

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from churn.columns import KEY
+from churn.core.extract_text import DELIVER_AGAIN
 from churn.db import row_rules
 from churn.db.database import Connection, query
 from churn.errors import ExtractRefused
@@ -19,8 +20,8 @@ from churn.records import Extract
 
 
 @dataclass(frozen=True)
-class Share:
-    """A range of staging's blocks, from `first_block` to before `end_block`."""
+class BlockRange:
+    """Blocks of the staging table, from `first_block` to before `end_block`."""
 
     first_block: int
     end_block: int
@@ -32,18 +33,18 @@ def prepare(connection: Connection, extract: Extract) -> str:
     return str((row or {})["table_name"])
 
 
-def shares(connection: Connection, count: int) -> list[Share]:
-    """Divide the staged rows into `count` shares of about equal size."""
+def block_ranges(connection: Connection, count: int) -> list[BlockRange]:
+    """Divide the staged rows into `count` ranges of about equal size."""
     row = connection.execute(query("measure_staging")).fetchone()
     block_count = int((row or {})["block_count"])
     ends = [block_count * place // count for place in range(count + 1)]
-    return [Share(first, end) for first, end in itertools.pairwise(ends)]
+    return [BlockRange(first, end) for first, end in itertools.pairwise(ends)]
 
 
 def fill(
-    connection: Connection, extract: Extract, table_name: str, share: Share, bad_line_numbers: Sequence[int]
+    connection: Connection, extract: Extract, table_name: str, blocks: BlockRange, bad_line_numbers: Sequence[int]
 ) -> int:
-    """Insert every staged row of a share but the bad ones into the prepared table; return how many."""
+    """Insert every staged row of these blocks but the bad ones into the prepared table; return how many."""
     statement = sql.SQL(query("fill_history")).format(
         table=sql.Identifier("churn", table_name),
         target_columns=row_rules.target_columns(),
@@ -53,8 +54,8 @@ def fill(
     parameters = {
         "extract_id": extract.extract_id,
         "snapshot_date": extract.snapshot_date,
-        "first_block": share.first_block,
-        "end_block": share.end_block,
+        "first_block": blocks.first_block,
+        "end_block": blocks.end_block,
         "bad_line_numbers": list(bad_line_numbers),
     }
     return connection.execute(statement, parameters).rowcount
@@ -68,6 +69,9 @@ def attach(connection: Connection, extract: Extract, table_name: str) -> None:
     try:
         connection.execute(query("attach_history"), {"extract_id": extract.extract_id, "table_name": table_name})
     except psycopg.errors.UniqueViolation as error:
-        raise ExtractRefused(
-            f"A {KEY.name} is in the file twice.", "Ask for the file again; yesterday's customers stay in force."
-        ) from error
+        raise ExtractRefused(f"A {KEY.name} is in the file twice.", DELIVER_AGAIN) from error
+
+
+def discard(connection: Connection) -> None:
+    """Drop what was prepared and will not be attached."""
+    connection.execute(query("discard_history"))

@@ -10,13 +10,12 @@ import psycopg
 from psycopg import sql
 
 from churn.columns import COLUMNS, KEY, Column
-from churn.core.extract_text import ExtractText, Header
+from churn.core.extract_text import DELIVER_AGAIN, ExtractText, Header
 from churn.db.database import Connection, query
 from churn.errors import AlreadyRunning, ExtractRefused
 from churn.records import Extract
 
 TABLE = sql.Identifier("staging", "customers_extract")
-_DELIVER_AGAIN = "Ask for the file again; yesterday's customers stay in force."
 _LINE = re.compile(r"line (\d+)")
 
 
@@ -30,9 +29,9 @@ def stage(connection: Connection, extract: Extract, text: ExtractText) -> int:
     try:
         row_count = _copy(connection, header, text)
     except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
-        raise ExtractRefused(_unreadable(error), _DELIVER_AGAIN) from error
+        raise ExtractRefused(_unreadable(error), DELIVER_AGAIN) from error
     if row_count == 0:
-        raise ExtractRefused("The file holds a header and no rows.", _DELIVER_AGAIN)
+        raise ExtractRefused("The file holds a header and no rows.", DELIVER_AGAIN)
     for position in range(len(header.added)):
         connection.execute(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(TABLE, _added(position)))
     return row_count

@@ -1,0 +1,1 @@
+SELECT churn.discard_history()
