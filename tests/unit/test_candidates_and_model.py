@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from churn.core.calibration import METHODS, Calibration, Method, fit_calibration
 from churn.core.candidates import CANDIDATES, Kind, blank_randomly, fit_candidate
 from churn.core.features import FeatureEncoder
 from churn.core.model import ChurnModel, digest
@@ -87,6 +89,51 @@ def test_files_give_back_the_same_bits(model: ChurnModel) -> None:
     np.testing.assert_array_equal(loaded.predict(CUSTOMERS), model.predict(CUSTOMERS))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_calibrated_model_gives_the_same_bits_from_a_frame_a_record_a_part_and_its_files(
+    model: ChurnModel, method: Method
+) -> None:
+    calibrated = calibrate(model, method)
+    expected = calibrated.calibration.apply(model.predict(CUSTOMERS))
+    order = np.random.default_rng(1).permutation(len(CUSTOMERS))
+    loaded = ChurnModel.from_files(calibrated.to_files())
+
+    assert loaded.calibration == calibrated.calibration
+    for one in (calibrated, loaded):
+        np.testing.assert_array_equal(one.predict(CUSTOMERS), expected)
+        np.testing.assert_array_equal(one.predict(CUSTOMERS.iloc[order]), expected[order])
+        records = CUSTOMERS.head(40).to_dict("records")
+        np.testing.assert_array_equal([one.predict_record(record) for record in records], expected[:40])
+        np.testing.assert_array_equal(one.raw_probabilities(ENCODER.encode(CUSTOMERS)), model.predict(CUSTOMERS))
+        assert one.predict(CUSTOMERS.head(0)).shape == (0,)
+
+
+def calibrate(model: ChurnModel, method: Method) -> ChurnModel:
+    """The model with a calibration that changes what it says."""
+    calibration = fit_calibration(method, DATA.labels, model.predict(CUSTOMERS) ** 2)
+    assert calibration.method == method
+    return replace(model, calibration=calibration)
+
+
+def test_the_digest_covers_the_calibration(boosted: ChurnModel) -> None:
+    digests = {digest(calibrate(boosted, method).to_files()) for method in METHODS}
+
+    assert len(digests) == len(METHODS)
+
+
+def test_an_artifact_of_format_1_goes_on_serving_as_it_did(model: ChurnModel) -> None:
+    files = model.to_files()
+    description = json.loads(files["model.json"])
+    assert description["format"] == 2
+    description["format"] = 1
+    del description["calibration"]
+
+    loaded = ChurnModel.from_files({**files, "model.json": json.dumps(description).encode()})
+
+    assert loaded.calibration == Calibration.none()
+    np.testing.assert_array_equal(loaded.predict(CUSTOMERS), model.predict(CUSTOMERS))
+
+
 def test_training_twice_gives_the_same_model(model: ChurnModel) -> None:
     again = fit_model(model.kind, DATA, Policy(), SMALL[model.kind])
 
@@ -114,7 +161,20 @@ def test_a_file_with_a_fitting_hash_but_no_model_in_it_is_rejected(model: ChurnM
         ChurnModel.from_files({"model.json": json.dumps(description).encode(), name: b"no model"})
 
 
-@pytest.mark.parametrize("change", [{"kind": "oracle"}, {"format": 2}, {"encoder": 3}, {"estimator_sha256": None}])
+BAD_KNOTS = {"method": "isotonic", "knot_scores": [0.1, 0.2], "knot_probabilities": [0.3, 0.2]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "oracle"},
+        {"format": 3},
+        {"encoder": 3},
+        {"estimator_sha256": None},
+        {"calibration": None},
+        {"calibration": BAD_KNOTS},
+    ],
+)
 def test_a_description_that_is_not_one_is_rejected(boosted: ChurnModel, change: dict[str, object]) -> None:
     files = boosted.to_files()
     description = {**json.loads(files["model.json"]), **change}

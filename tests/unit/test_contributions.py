@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import xgboost
 
+from churn.core.calibration import Calibration
 from churn.core.candidates import Kind, blank_randomly
 from churn.core.contributions import Explainer, contributions_of
 from churn.core.engines import CannotCompile
@@ -50,7 +52,7 @@ def case(request: pytest.FixtureRequest, models: dict[str, ChurnModel]) -> tuple
 
 
 def raw_scores(model: ChurnModel, matrix: Matrix) -> np.ndarray:
-    probabilities = model.probabilities(matrix)
+    probabilities = model.raw_probabilities(matrix)
     if model.kind == "random_forest":
         return probabilities
     if model.kind == "xgboost":  # float32 probabilities would lose digits
@@ -65,6 +67,15 @@ def test_contributions_add_up_to_the_raw_score(case: tuple[ChurnModel, Explainer
     assert contributions.shape == ROWS.shape
     tolerance = 1e-5 if model.kind == "xgboost" else 1e-10
     np.testing.assert_allclose(contributions.sum(axis=1) + explainer.expected, raw_scores(model, ROWS), atol=tolerance)
+
+
+def test_a_calibrated_model_is_explained_by_its_raw_score(case: tuple[ChurnModel, Explainer, bool]) -> None:
+    model, explainer, _ = case
+    calibrated = replace(model, calibration=Calibration("platt", 0.5, -1.0))
+    contributions = contributions_of(calibrated, MATRIX).contributions(ROWS)
+
+    assert not np.array_equal(calibrated.probabilities(ROWS), model.probabilities(ROWS))
+    np.testing.assert_array_equal(contributions, explainer.contributions(ROWS))
 
 
 def test_small_trees_and_logistic_are_fast_to_explain(case: tuple[ChurnModel, Explainer, bool]) -> None:

@@ -59,16 +59,20 @@ def reference_engine(model: ChurnModel) -> Engine:
 def compiled_engine(model: ChurnModel) -> Engine:
     """The model's trees compiled by numba: "numba tables", "numba bit vectors" or "numba walk" by their size.
 
-    Built to give the library's own bits; `compare` proves it on rows. Lets go of the GIL while it works.
-    The first engine on a machine compiles for some seconds, later ones read numba's cache. Raises CannotCompile
-    for a model without trees or of a form that is not covered, and `probabilities` ValueError where a matrix has
-    not the model's features.
+    Built to give the library's own bits, calibrated like them; `compare` proves it on rows. Lets go of the GIL
+    while it works. The first engine on a machine compiles for some seconds, later ones read numba's cache. Raises
+    CannotCompile for a model without trees or of a form that is not covered, and `probabilities` ValueError where
+    a matrix has not the model's features.
     """
-    return compile_forest(forest_of(model))
+    engine = compile_forest(forest_of(model))
+    if model.calibration.method == "none":
+        return engine
+    # numpy and scipy, as in the reference: the bits of a compiled logarithm would have to be proved once more.
+    return Engine(engine.name, lambda matrix: model.calibration.apply(engine.probabilities(matrix)))
 
 
 def compile_forest(forest: Forest) -> Engine:
-    """The engine of a forest that has been read already."""
+    """The engine of a forest that has been read already: what the trees answer, before any calibration."""
     if forest.largest_split_count <= LARGEST_TABLE:
         return Engine("numba tables", _checked(_tables(forest), forest.feature_count))
     if forest.largest_split_count <= LARGEST_BIT_VECTOR:

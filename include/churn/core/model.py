@@ -1,14 +1,15 @@
-"""The churn model: an encoder and an estimator that travel together, as files without any pickle."""
+"""The churn model: encoder, estimator and calibration travel together, as files without any pickle."""
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from churn.core.calibration import Calibration
 from churn.core.candidates import Kind
 from churn.core.features import FeatureEncoder, Matrix
 from churn.errors import ArtifactRejected
@@ -16,7 +17,9 @@ from churn.errors import ArtifactRejected
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1
+FORMAT = 2
+# 1 had no calibration. What is registered must go on serving, so every format that was ever written is read.
+READABLE_FORMATS = (1, FORMAT)
 DESCRIPTION_FILE = "model.json"
 NEXT_STEP = "Restore the artifact from a backup, or promote another version."
 
@@ -28,12 +31,14 @@ TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 class ChurnModel:
     """A trained model: the probability of leaving for customers as they are in an extract.
 
-    `kind` is one of candidates.CANDIDATES; `estimator` is the library's own trained object.
+    `kind` is one of candidates.CANDIDATES; `estimator` is the library's own trained object; `calibration` makes
+    a probability of what it answers.
     """
 
     kind: Kind
     encoder: FeatureEncoder
     estimator: Any
+    calibration: Calibration = field(default_factory=Calibration.none)
 
     def predict(self, customers: "pd.DataFrame") -> NDArray[np.float64]:
         """The probability of leaving, (n,) in 0..1; the same bits whatever the order or number of rows."""
@@ -44,7 +49,11 @@ class ChurnModel:
         return float(self.probabilities(self.encoder.encode_record(record))[0])
 
     def probabilities(self, matrix: Matrix) -> NDArray[np.float64]:
-        """The probability of leaving, (n,), of rows that `encoder` has encoded to a (n, features) matrix."""
+        """The calibrated probability of leaving, (n,), of rows that `encoder` has encoded to (n, features)."""
+        return self.calibration.apply(self.raw_probabilities(matrix))
+
+    def raw_probabilities(self, matrix: Matrix) -> NDArray[np.float64]:
+        """What the estimator itself answers, (n,) in 0..1, before any calibration."""
         if not len(matrix):  # the libraries refuse an empty matrix
             return np.empty(0)
         return _FORMATS[self.kind].probabilities(self.estimator, matrix)
@@ -59,6 +68,7 @@ class ChurnModel:
             "estimator_file": form.file_name,
             "estimator_sha256": hashlib.sha256(content).hexdigest(),
             "encoder": json.loads(self.encoder.to_json()),
+            "calibration": self.calibration.to_state(),
         }
         text = json.dumps(description, indent=1, sort_keys=True)
         return {DESCRIPTION_FILE: text.encode(), form.file_name: content}
@@ -69,12 +79,12 @@ class ChurnModel:
 
         Raises ArtifactRejected where a file is missing or damaged, or holds a type that is not trusted.
         """
-        kind, encoder, expected = _read_description(files)
+        kind, encoder, calibration, expected = _read_description(files)
         form = _FORMATS[kind]
         content = _file(files, form.file_name)
         if hashlib.sha256(content).hexdigest() != expected:
             raise ArtifactRejected(f"{form.file_name} is not the file that {DESCRIPTION_FILE} names.", NEXT_STEP)
-        return cls(kind, encoder, form.load(content))
+        return cls(kind, encoder, form.load(content), calibration)
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -93,15 +103,16 @@ def _file(files: Mapping[str, bytes], name: str) -> bytes:
     return files[name]
 
 
-def _read_description(files: Mapping[str, bytes]) -> tuple[Kind, FeatureEncoder, str]:
+def _read_description(files: Mapping[str, bytes]) -> tuple[Kind, FeatureEncoder, Calibration, str]:
     content = _file(files, DESCRIPTION_FILE)
     try:
         state = json.loads(content)
-        if state["format"] != FORMAT or state["kind"] not in get_args(Kind):
+        if state["format"] not in READABLE_FORMATS or state["kind"] not in get_args(Kind):
             raise ValueError(f"format {state['format']} and kind {state['kind']} are not known here")
         return (
             state["kind"],
             FeatureEncoder.from_json(json.dumps(state["encoder"])),
+            Calibration.none() if state["format"] == 1 else Calibration.from_state(state["calibration"]),
             state["estimator_sha256"],
         )
     except (ValueError, TypeError, KeyError) as error:
