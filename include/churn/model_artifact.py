@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.markers import Marker
+
 from churn.columns import COLUMNS, DEPENDENCIES, FEATURES
 from churn.core.model import NEXT_STEP
 from churn.errors import ArtifactRejected
@@ -48,7 +50,8 @@ CARRIED_MODULES = (
     "core/reasons.py",
 )
 # Besides MLflow, which MLflow adds by itself in its own version.
-REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "skops", "lightgbm", "xgboost-cpu")
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "skops", "lightgbm")
+XGBOOST = {"xgboost-cpu": 'sys_platform == "linux"', "xgboost": 'sys_platform != "linux"'}  # one library, two names
 
 
 def log_artifact(
@@ -74,7 +77,7 @@ def log_artifact(
             python_model=str(folder / LOADER_FILE),
             artifacts=artifacts,
             code_paths=[str(folder / CODE_FOLDER)],
-            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+            pip_requirements=_requirements(),
             signature=_signature(),
             input_example=example_customers(),
             tags={ARTIFACT_DIGEST_TAG: digest},
@@ -88,6 +91,13 @@ def example_customers() -> "pd.DataFrame":
 
     numbers = {"SeniorCitizen": 0.0, "tenure": 12.0, "MonthlyCharges": 70.0, "TotalCharges": 840.0}
     return pd.DataFrame([{c.name: numbers.get(c.name) if c.is_number else c.categories[0] for c in FEATURES}])
+
+
+def _requirements() -> list[str]:
+    """What it takes to load a model anywhere, in the versions of here."""
+    xgboost = next(package for package, marker in XGBOOST.items() if Marker(marker).evaluate())
+    pins = [f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS]
+    return pins + [f"{package}=={importlib.metadata.version(xgboost)}; {marker}" for package, marker in XGBOOST.items()]
 
 
 @contextmanager
