@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from churn.columns import FEATURES, KEY
+from churn.core.calibration import Calibration
 from churn.core.model import ChurnModel
 from churn.core.training import TrainingData, draw_reference, fit_model
 from churn.platform.ports import LOOPBACK
@@ -51,7 +52,7 @@ def draw_customers(count: int, seed: int = 7) -> pd.DataFrame:
 
 
 def train_model(seed: int) -> tuple[ChurnModel, pd.DataFrame, Policy]:
-    """A small model of drawn customers, its reference and the policy."""
+    """A small calibrated model of drawn customers, its reference and the policy."""
     customers = draw_customers(600, seed)
     leaves = (customers["Contract"] == "Month-to-month") & (customers["tenure"] < 40)
     data = TrainingData(
@@ -62,7 +63,7 @@ def train_model(seed: int) -> tuple[ChurnModel, pd.DataFrame, Policy]:
         "0" * 64,
     )
     policy = Policy(seed=seed)
-    model = fit_model("lightgbm", data, policy, {"rounds": 20})
+    model = replace(fit_model("lightgbm", data, policy, {"rounds": 20}), calibration=Calibration("platt", 1.2, -0.1))
     return model, draw_reference(model, data, policy, 100), policy
 
 

@@ -1,10 +1,8 @@
 """The registry against a real MLflow server: what comes back is what went in, or nothing comes back."""
 
 import json
-import pickletools
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from datetime import date
@@ -151,48 +149,6 @@ def test_plain_mlflow_gives_the_same_probabilities(
 
     for frame in (CUSTOMERS, CUSTOMERS.astype(str), some):
         np.testing.assert_array_equal(plain.predict(frame), model.predict(frame))
-
-
-def test_plain_mlflow_needs_no_installed_churn(registry: Registry, model: ChurnModel, tmp_path: Path) -> None:
-    registry.promote(register(registry, model).version)
-    CUSTOMERS.head(50).to_parquet(tmp_path / "customers.parquet")
-    script = """
-import sys
-sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in str(finder)]
-sys.path[:] = [path for path in sys.path if not path.endswith("include")]
-try:
-    import churn
-except ModuleNotFoundError:
-    import mlflow, numpy, pandas
-    mlflow.set_tracking_uri(sys.argv[1])
-    model = mlflow.pyfunc.load_model("models:/churn@production")
-    numpy.save(sys.argv[3], model.predict(pandas.read_parquet(sys.argv[2])))
-"""
-    arguments = [registry.tracking_uri, str(tmp_path / "customers.parquet"), str(tmp_path / "scores.npy")]
-    subprocess.run([sys.executable, "-c", script, *arguments], check=True, cwd=tmp_path)
-
-    expected = model.predict(CUSTOMERS.head(50))
-    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), expected)
-
-
-def test_no_pickle_is_anywhere_in_the_artifact(
-    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
-) -> None:
-    folder = folder_of(mlflow_server, register(registry, model))
-    files = [path for path in folder.rglob("*") if path.is_file()]
-
-    assert {"MLmodel", "model.json", "reference.parquet"} <= {path.name for path in files}
-    assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".joblib", ".cloudpickle")]
-    assert not [path for path in files if is_pickle(path.read_bytes())]
-    assert "model_code_path:" in (folder / "MLmodel").read_text()
-
-
-def is_pickle(content: bytes) -> bool:
-    """Whether the bytes are one whole pickle."""
-    try:
-        return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(content))
-    except (ValueError, IndexError, KeyError, UnicodeDecodeError):
-        return False
 
 
 @pytest.mark.parametrize("name", ["estimator.txt", "model.json"])

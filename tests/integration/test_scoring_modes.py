@@ -1,5 +1,6 @@
 """Changed, shadow and backfilled runs; scores explained and recomputed; bits equal to MLflow's own answer."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from churn.core import training
+from churn.core.calibration import Method, fit_calibration
 from churn.core.candidates import CANDIDATES, Kind
 from churn.core.engines import compiled_engine
 from churn.core.features import FeatureEncoder
@@ -37,9 +39,11 @@ def admit(services: Services, frame: pd.DataFrame, day: date) -> None:
     assert outcome.extract.admitted_count == len(frame)
 
 
-def promote(services: Services, kind: Kind, data: TrainingData) -> tuple[int, ChurnModel]:
-    """Train a model of a kind with the project's defaults and make it Production."""
+def promote(services: Services, kind: Kind, data: TrainingData, calibration: Method = "none") -> tuple[int, ChurnModel]:
+    """Train a model of a kind with the project's defaults, calibrate it and make it Production."""
     model = training.fit_model(kind, data, services.policy)
+    raw = model.predict(data.features)
+    model = replace(model, calibration=fit_calibration(calibration, data.labels, raw))
     run = services.tracking.start_run("test")
     reference = training.draw_reference(model, data, services.policy)
     version = services.registry.register(model, run.run_id, reference, services.policy).version
@@ -88,12 +92,22 @@ def test_changed_mode_equals_full_mode_on_twenty_simulated_nights_and_old_scores
         assert explained.snapshot_date == day
 
 
-@pytest.mark.parametrize("kind", CANDIDATES)
+CALIBRATED: list[tuple[Kind, Method]] = [
+    *((kind, "none") for kind in CANDIDATES),
+    ("lightgbm", "platt"),
+    ("xgboost", "isotonic"),
+    ("random_forest", "platt"),
+    ("logistic", "isotonic"),
+]
+
+
+@pytest.mark.parametrize(("kind", "calibration"), CALIBRATED)
 def test_all_rows_of_the_real_file_equal_mlflows_own_answer_bitwise(
-    services: Services, telco: pd.DataFrame, kind: Kind
+    services: Services, telco: pd.DataFrame, kind: Kind, calibration: Method
 ) -> None:
     data = TrainingData.from_extract(telco.iloc[::3], DAY, "0" * 64)
-    version, _ = promote(services, kind, data)
+    version, model = promote(services, kind, data, calibration)
+    assert model.calibration.method == calibration
     admit(services, telco, DAY)
     run = score_customers(services)
     assert run.model_version == version
@@ -110,6 +124,10 @@ def test_all_rows_of_the_real_file_equal_mlflows_own_answer_bitwise(
     assert part.engine == {"logistic": "logistic"}.get(kind, part.engine)
     if kind in ("lightgbm", "xgboost"):
         assert (part.engine or "").startswith("numba")
+    explained = explain_customer(services, telco.customerID[5])
+    assert explained.equal is True
+    raw = model.raw_probabilities(model.encoder.encode(telco.iloc[[5]]))
+    assert (explained.recomputed == raw[0]) == (calibration == "none")
 
 
 def test_a_float32_path_would_change_scores_of_the_real_file(telco: pd.DataFrame) -> None:

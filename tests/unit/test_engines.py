@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -21,7 +21,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from churn.core.calibration import Calibration, fit_calibration
 from churn.core.candidates import Kind, blank_randomly
 from churn.core.coded_forest import grid_of, small_splits_of
 from churn.core.engines import (
@@ -101,32 +100,6 @@ def test_a_compiled_engine_has_the_bits_of_the_library(case: tuple[ChurnModel, s
 
     assert_bitwise(model, MATRIX)
     np.testing.assert_array_equal(compiled_engine(model).probabilities(MATRIX), model.predict(CUSTOMERS))
-
-
-@pytest.mark.parametrize("method", ["platt", "isotonic"])
-def test_a_compiled_engine_has_the_bits_of_the_calibrated_model(
-    case: tuple[ChurnModel, str], method: Literal["platt", "isotonic"]
-) -> None:
-    model = dataclasses.replace(
-        case[0], calibration=fit_calibration(method, DATA.labels, case[0].predict(CUSTOMERS) ** 2)
-    )
-    rows = np.vstack([MATRIX, blank_randomly(MATRIX, 4), rows_on_thresholds(model, 2_000)])
-    engine, whole = compiled_engine(model), model.probabilities(rows)
-    order = np.random.default_rng(2).permutation(len(rows))
-
-    assert engine.name == case[1]
-    assert_bitwise(model, rows)
-    assert not compare(reference_engine(case[0]), engine, rows).is_bitwise  # it does calibrate
-    np.testing.assert_array_equal(engine.probabilities(rows[order]), whole[order])
-    np.testing.assert_array_equal(np.concatenate([engine.probabilities(row[None]) for row in rows[:200]]), whole[:200])
-    assert engine.probabilities(rows[:0]).shape == (0,)
-
-
-def test_another_calibration_is_found_out(boosted: ChurnModel) -> None:
-    calibrated = dataclasses.replace(boosted, calibration=Calibration("platt", 1.2, -0.1))
-    other = dataclasses.replace(boosted, calibration=Calibration("platt", np.nextafter(1.2, 2), -0.1))
-
-    assert not compare(reference_engine(calibrated), compiled_engine(other), MATRIX).is_bitwise
 
 
 def test_unknown_fields_go_the_way_of_the_library(case: tuple[ChurnModel, str]) -> None:
