@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from churn.core.candidates import logistic_inputs
 from churn.core.evaluation import auc_interval, corrected_interval
 from churn.core.features import FeatureEncoder, Matrix
-from churn.core.splits import stratified_folds
+from churn.core.splits import Fold, grouped_folds
 from churn.core.training import TrainingData
 from churn.policy import Policy
 from churn.records import Interval
@@ -60,14 +60,15 @@ def claims(data: TrainingData, policy: Policy) -> Iterator[Claim]:
     """
     encoder = FeatureEncoder.from_contract()
     matrix, labels = encoder.encode(data.features), data.labels
+    folds = grouped_folds(labels, data.groups, policy.fold_count, policy.seed)
     for technique in TECHNIQUES:
         resample = _resampler(technique, policy.seed)
         if technique == "none":
-            yield _claim(technique, None, encoder, matrix, labels, resample, policy)
+            yield _claim(technique, None, encoder, matrix, labels, resample, folds, policy)
             continue
         rows, repeated = resample(_numbers(encoder, matrix).transform(matrix), labels)
         yield _leaked(technique, rows, repeated, policy)
-        yield _claim(technique, "inside the training folds", encoder, matrix, labels, resample, policy)
+        yield _claim(technique, "inside the training folds", encoder, matrix, labels, resample, folds, policy)
 
 
 def _claim(
@@ -77,11 +78,12 @@ def _claim(
     matrix: Matrix,
     labels: Labels,
     resample: Resample,
+    folds: Sequence[Fold],
     policy: Policy,
 ) -> Claim:
     """Everything that learns, learns from the training rows of a fold; real customers are judged."""
     aucs = []
-    for training, judging in stratified_folds(labels, policy):
+    for training, judging in folds:
         numbers = _numbers(encoder, matrix[training])
         forest = _fit(*resample(numbers.transform(matrix[training]), labels[training]), policy.seed)
         aucs.append(_auc(forest, numbers.transform(matrix[judging]), labels[judging]))
@@ -90,9 +92,10 @@ def _claim(
 
 def _leaked(technique: str, rows: Matrix, labels: Labels, policy: Policy) -> Claim:
     """What is usually published: the resampled rows are split, so that copies stand on both sides."""
+    folds = grouped_folds(labels, np.arange(len(labels)), policy.fold_count, policy.seed)
     aucs = [
         _auc(_fit(rows[training], labels[training], policy.seed), rows[judging], labels[judging])
-        for training, judging in stratified_folds(labels, policy)
+        for training, judging in folds
     ]
     return Claim(technique, "before the split", len(labels), _mean(aucs, policy))
 

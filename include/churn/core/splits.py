@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,54 @@ def _position(customer_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{SALT}:{customer_id}".encode()).digest()[:8])
 
 
-def stratified_folds(labels: NDArray[np.integer], policy: Policy) -> list[Fold]:
-    """`policy.fold_count` pairs of (training, judging) positions, each with the same share of churners."""
+def groups_of(customer_ids: NDArray[np.object_], matrix: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The group (n,) of each row: rows of one customer, and rows with the same features, belong together.
+
+    `matrix` (n, k) holds the encoded features, NaN for unknown. Groups are the connected components of "same customer"
+    or "same features to the bit", numbered from 0 in the order in which they first appear.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    row_count = len(customer_ids)
+    if not row_count:
+        return np.zeros(0, np.intp)
+    customer_count, customers = _numbered(customer_ids)
+    vector_count, vectors = _numbered(feature_bytes(matrix))
+    ends = np.concatenate((row_count + customers, row_count + customer_count + vectors))
+    starts = np.tile(np.arange(row_count), 2)
+    node_count = row_count + customer_count + vector_count
+    graph = coo_array((np.ones(len(ends), np.int8), (starts, ends)), shape=(node_count, node_count))
+    groups: NDArray[np.intp] = connected_components(graph, directed=False)[1][:row_count].astype(np.intp)
+    return groups
+
+
+def feature_bytes(matrix: NDArray[np.float64]) -> NDArray[np.void]:
+    """The features (n, k) of each row as one value (n,) that can be compared and sorted; every NaN is the same."""
+    rows = np.ascontiguousarray(np.where(np.isnan(matrix), np.nan, matrix))
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
+
+
+def grouped_folds(labels: NDArray[np.integer], groups: NDArray[np.integer], fold_count: int, seed: int) -> list[Fold]:
+    """`fold_count` pairs of (training, judging) positions; rows (n,) of one group stay on one side.
+
+    The groups are stratified by the label that most of their rows have (a churner's where it is half of them), so each
+    fold has about the same share of churners. Raises ValueError where there are fewer groups than folds.
+    """
     from sklearn.model_selection import StratifiedKFold
 
-    folds = StratifiedKFold(policy.fold_count, shuffle=True, random_state=policy.seed)
-    return list(folds.split(np.zeros(len(labels)), labels))
+    count, members = _numbered(groups)
+    churners = np.bincount(members, weights=labels, minlength=count)
+    group_labels = 2 * churners >= np.bincount(members, minlength=count)
+    folds = StratifiedKFold(fold_count, shuffle=True, random_state=seed)
+    fold_of_group = np.empty(count, np.intp)
+    for number, (_, judging) in enumerate(folds.split(np.zeros(count), group_labels)):
+        fold_of_group[judging] = number
+    fold_of_row = fold_of_group[members]
+    return [(np.flatnonzero(fold_of_row != i), np.flatnonzero(fold_of_row == i)) for i in range(fold_count)]
+
+
+def _numbered(values: NDArray[Any]) -> tuple[int, NDArray[np.intp]]:
+    """How many values differ, and for each its number among them."""
+    distinct, numbers = np.unique(values, return_inverse=True)
+    return len(distinct), numbers

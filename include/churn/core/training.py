@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from churn.core.candidates import CANDIDATES, Kind, Parameters, fit_candidate
 from churn.core.evaluation import evaluate
 from churn.core.features import FeatureEncoder
 from churn.core.model import ChurnModel
-from churn.core.splits import in_holdout, stratified_folds
+from churn.core.splits import grouped_folds, groups_of, in_holdout
 from churn.errors import NothingToTrainOn
 from churn.policy import Policy
 from churn.records import Evaluation
@@ -73,6 +74,11 @@ class TrainingData:
             self.snapshot_date,
             self.content_hash,
         )
+
+    @cached_property
+    def groups(self) -> NDArray[np.intp]:
+        """The group (n,) of each row: what is of one customer, or looks the same to a model, has one number."""
+        return groups_of(self.customer_ids, FeatureEncoder.from_contract().encode(self.features))
 
     @property
     def churner_count(self) -> int:
@@ -162,7 +168,7 @@ def cross_validate(
     _require_both_classes(development, "train", policy)
     probabilities = np.full(len(development.labels), np.nan)
     folds = []
-    for training, judging in stratified_folds(development.labels, policy):
+    for training, judging in grouped_folds(development.labels, development.groups, policy.fold_count, policy.seed):
         model = fit_model(kind, development.take(training), policy, parameters)
         probabilities[judging] = model.predict(development.features.iloc[judging])
         folds.append(evaluate(development.labels[judging], probabilities[judging], policy.confidence))
