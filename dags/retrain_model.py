@@ -1,7 +1,8 @@
 """
 ### retrain_model: four candidates, an honest estimate, and a gate that keeps what works
 
-**Reads** the newest snapshot that was delivered with labels.
+**Reads** snapshots whose horizon has passed, with their outcomes; as long as there are none, the newest snapshot that
+was delivered with labels.
 
 **Writes** an MLflow run with one nested run a candidate (link *MLflow run* on each task), a new version of the model
 `churn`, every decision of the gate with its numbers in `churn.promotions`. The alias `production` moves only when the

@@ -129,7 +129,7 @@ def validate(
 
 @app.command()
 def train(as_json: AsJson = False) -> None:
-    """Train the candidates on the newest labelled snapshot and let the promotion gate decide."""
+    """Train the candidates on the outcomes that are known and let the promotion gate decide."""
     from churn.jobs.retrain_model import retrain_model
 
     result = retrain_model(open_services())

@@ -69,6 +69,9 @@ class Policy(BaseModel):
     )
 
     holdout_rate: float = Field(0.20, gt=0, lt=1, description="Share of customers that no model is trained on.")
+    training_snapshot_count: int = Field(
+        6, ge=1, le=24, description="Snapshots learned from and judged on at most, a horizon or more apart."
+    )
     fold_count: int = Field(5, ge=2, description="Folds of the stratified cross-validation.")
     minimum_class_count: int = Field(50, ge=10, description="Fewest churners and stayers to train and judge on.")
     minimum_auc: float = Field(0.70, ge=0.5, le=1, description="Holdout ROC-AUC below which nothing is promoted.")

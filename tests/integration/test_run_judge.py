@@ -12,7 +12,7 @@ from tests.jobs import admit_simulated, promote_model
 
 
 def address(services: Services, scoring_run_id: int) -> str:
-    return services.database.sqlalchemy_url_with("churn.checked_run_id", str(scoring_run_id))
+    return services.database.sqlalchemy_url_with({"churn.checked_run_id": str(scoring_run_id)})
 
 
 def test_the_process_finds_what_the_suite_finds_and_builds_its_page(services: Services) -> None:

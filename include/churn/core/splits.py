@@ -56,6 +56,12 @@ def feature_bytes(matrix: NDArray[np.float64]) -> NDArray[np.void]:
     return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
 
 
+def repeats(matrix: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each row (n,) of encoded features occurs, to the bit, among the other rows."""
+    _, numbers = _numbered(np.concatenate((feature_bytes(matrix), feature_bytes(others))))
+    return np.isin(numbers[: len(matrix)], numbers[len(matrix) :])
+
+
 def grouped_folds(labels: NDArray[np.integer], groups: NDArray[np.integer], fold_count: int, seed: int) -> list[Fold]:
     """`fold_count` pairs of (training, judging) positions; rows (n,) of one group stay on one side.
 

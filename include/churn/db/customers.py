@@ -1,5 +1,7 @@
 """Reading customers as a model sees them: features of one extract, by the column contract."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -7,6 +9,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from churn.columns import FEATURES, KEY, LABEL
+from churn.core.training_sources import TrainingExtract
 from churn.db.database import Connection, query
 
 _FEATURE_LIST = sql.SQL(", ").join(
@@ -31,13 +34,25 @@ def read_labelled(connection: Connection, extract_id: int) -> tuple[pd.DataFrame
 
     Returns (customerID and features, labels (n,) as 0/1), aligned, in key order.
     """
-    statement = sql.SQL(query("read_labelled")).format(
-        columns=sql.SQL(", ").join((_FEATURE_LIST, sql.SQL("churned::int AS {}").format(sql.Identifier(LABEL.name))))
-    )
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        rows = cursor.execute(statement, {"extract_id": extract_id}).fetchall()
-    frame = _frame([row[:-1] for row in rows])
-    return frame, np.array([row[-1] for row in rows], dtype=np.int8)
+    return _read_with_labels(connection, "read_labelled", "history", {"extract_id": extract_id})
+
+
+def read_settled(
+    connection: Connection, extract: TrainingExtract, label_extract_ids: Sequence[int], horizon_days: int
+) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
+    """Read the customers of one extract as they were on its day, with whether they left within the horizon.
+
+    Who had left by that day, or whose outcome was not known on `extract.settled_date`, is left out. Only the extracts
+    `label_extract_ids` are asked. Returns (customerID and features, labels (n,) as 0/1), aligned, in key order.
+    """
+    parameters = {
+        "extract_id": extract.extract_id,
+        "snapshot_date": extract.snapshot_date,
+        "settled_date": extract.settled_date,
+        "horizon_days": horizon_days,
+        "label_extract_ids": list(label_extract_ids),
+    }
+    return _read_with_labels(connection, "read_settled", "settled", parameters)
 
 
 def sample_with_scores(
@@ -54,6 +69,16 @@ def sample_with_scores(
     frame = _frame([row[:-1] for row in rows])
     frame["churn_probability"] = pd.Series([row[-1] for row in rows], dtype="float64")
     return frame
+
+
+def _read_with_labels(
+    connection: Connection, name: str, label_table: str, parameters: dict[str, object]
+) -> tuple[pd.DataFrame, npt.NDArray[np.int8]]:
+    label = sql.SQL("{}.churned::int AS {}").format(sql.Identifier(label_table), sql.Identifier(LABEL.name))
+    statement = sql.SQL(query(name)).format(columns=sql.SQL(", ").join((_FEATURE_LIST, label)))
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        rows = cursor.execute(statement, parameters).fetchall()
+    return _frame([row[:-1] for row in rows]), np.array([row[-1] for row in rows], dtype=np.int8)
 
 
 def _read_frame(connection: Connection, name: str, parameters: dict[str, object]) -> pd.DataFrame:

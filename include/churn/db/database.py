@@ -1,6 +1,6 @@
 """One PostgreSQL database: connections, transactions and locks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -38,10 +38,11 @@ class Database:
         """The same address for SQLAlchemy with psycopg 3."""
         return "postgresql+psycopg" + self.url.removeprefix("postgresql")
 
-    def sqlalchemy_url_with(self, setting: str, value: str) -> str:
-        """The same, with a setting of the server for every connection made with it."""
+    def sqlalchemy_url_with(self, settings: Mapping[str, str]) -> str:
+        """The same, with settings of the server for every connection made with it."""
         url = sqlalchemy.make_url(self.sqlalchemy_url)
-        options = f"{url.query.get('options', '')} -c {setting}={value}".strip()
+        given = [f"-c {setting}={value}" for setting, value in settings.items()]
+        options = " ".join([str(url.query.get("options", "")), *given]).strip()
         return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
 
     @property

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from churn.columns import LABEL
+from churn.core.training_sources import Snapshot
 from churn.db.database import Connection, query
 from churn.errors import ChurnError, NoCustomers, NotFound, NothingToTrainOn
 from churn.records import Extract, ExtractState, LandedFile
@@ -44,6 +45,11 @@ def latest_labelled(connection: Connection) -> Extract:
             f"Land one with the column {LABEL.name} and run `churn admit`.",
         )
     return extract
+
+
+def snapshots(connection: Connection) -> list[Snapshot]:
+    """The extract that counts for each day, in the order of days."""
+    return [Snapshot(**row) for row in connection.execute(query("list_snapshots")).fetchall()]
 
 
 def find(connection: Connection, landed: LandedFile) -> Extract | None:

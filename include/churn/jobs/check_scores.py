@@ -44,7 +44,7 @@ def check_scores(services: Services, scoring_run_id: int, judge: RunJudge | None
 
 def judge_of(services: Services, scoring_run_id: int) -> RunJudge:
     """Start the judge of a run, which takes seconds to get ready."""
-    url = services.database.sqlalchemy_url_with("churn.checked_run_id", str(scoring_run_id))
+    url = services.database.sqlalchemy_url_with({"churn.checked_run_id": str(scoring_run_id)})
     return RunJudge(url, services.project_dir, services.reports)
 
 

@@ -13,6 +13,7 @@ from churn.core.candidates import Kind
 from churn.core.evaluation import auc_difference, evaluate
 from churn.core.promotion import decide_promotion as decide
 from churn.core.training import TrainingData
+from churn.core.training_sources import LabelSource
 from churn.db import promotions, retraining_requests
 from churn.errors import NoProductionModel
 from churn.jobs.choose_engine import admit_engine
@@ -44,12 +45,14 @@ class Retraining:
     decision: Decision
     holdout: Evaluation
     mlflow_run_id: str
+    labels: LabelSource
 
     def summary(self) -> dict[str, Any]:
         """The result as one flat row."""
         auc = self.holdout.roc_auc
         return {
             "winner": self.winner,
+            "labels": self.labels,
             "model_version": self.model_version,
             "promoted": self.decision.approved,
             "roc_auc": auc.value,
@@ -91,7 +94,7 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
             admit_engine(services, challenger.version, challenger.digest, loaded)
         else:
             services.registry.stage(challenger.version)
-    return Retraining(winner, tuple(trained), challenger.version, decision, evaluation, plan.mlflow_run_id)
+    return Retraining(winner, tuple(trained), challenger.version, decision, evaluation, plan.mlflow_run_id, plan.labels)
 
 
 def _record(

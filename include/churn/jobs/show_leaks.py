@@ -10,9 +10,10 @@ import pandas as pd
 from churn.columns import KEY, LABEL
 from churn.core.honesty import Claim, claims
 from churn.core.training import TrainingData
+from churn.core.training_sources import delivered_source
 from churn.db import extracts
 from churn.errors import ConfigurationError
-from churn.jobs.plan_training import read_training_data
+from churn.jobs.plan_training import read_rows
 from churn.policy import Policy
 from churn.services import Services
 
@@ -34,6 +35,7 @@ def of_file(file: Path, policy: Policy) -> Iterator[Claim]:
 def of_newest_snapshot(services: Services) -> Iterator[Claim]:
     """The claims on the newest admitted snapshot with labels. Raises NothingToTrainOn where there is none."""
     with services.database.transaction() as connection:
-        extract = extracts.latest_labelled(connection)
-    data = read_training_data(services, extract.extract_id, extract.snapshot_date, extract.content_hash)
+        newest = extracts.latest_labelled(connection)
+        source = delivered_source(newest.extract_id, newest.snapshot_date, newest.content_hash)
+        data = read_rows(connection, source, services.policy)
     return claims(data, services.policy)
