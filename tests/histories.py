@@ -3,15 +3,18 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from psycopg import sql
 
 from churn.columns import FEATURES, KEY
 from churn.db import extracts, history
 from churn.db.database import Connection
 from churn.records import Extract, LandedFile
+from churn.simulator import simulate
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,22 @@ def admit_rows(connection: Connection, day: date, rows: dict[str, dict[str, Any]
     history.attach(connection, extract, table_name)
     admitted = extracts.mark_admitted(connection, extract, len(rows), len(rows), 0, None)
     return Delivered(admitted, rows)
+
+
+def admit_leaving_customers(connection: Connection, day: date, count: int, horizon_days: int) -> list[Delivered]:
+    """Simulated customers on `day`, and one and two horizons later; each time half of those who leave have left."""
+    frame = pd.concat(list(simulate(count, seed=4)), ignore_index=True)
+    frame["TotalCharges"] = pd.to_numeric(frame["TotalCharges"], errors="coerce").fillna(0.0)
+    leaving = np.where(frame["Churn"] == "Yes", np.random.default_rng(4).integers(1, 3, count), 9)
+    columns = {column.name: column.sql_name for column in (KEY, *FEATURES)}
+    delivered = []
+    for step in range(3):
+        present = frame[leaving >= step].rename(columns=columns)
+        left = [None] * len(present) if step == 0 else (leaving[leaving >= step] == step).tolist()
+        present = present.assign(tenure=present["tenure"] + step, churned=pd.Series(left, present.index, object))
+        rows = present.set_index(KEY.sql_name).to_dict("index")
+        delivered.append(admit_rows(connection, day + timedelta(days=step * horizon_days), rows))
+    return delivered
 
 
 def _values(names: Sequence[str], row: dict[str, Any], start: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,15 +1,17 @@
 """A retraining: everything logged, the gate decides, any error keeps Production."""
 
-from datetime import date
+import json
+from datetime import date, timedelta
 
 import mlflow
 import pytest
 
+from churn.core import training
 from churn.core.candidates import CANDIDATES
 from churn.db import extracts, validation_results
 from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable, TrainingRefused
 from churn.jobs.decide_promotion import decide_promotion
-from churn.jobs.plan_training import plan_training
+from churn.jobs.plan_training import frozen_rows, plan_training
 from churn.jobs.retrain_model import retrain_model
 from churn.jobs.train_candidate import train_candidate
 from churn.platform.ports import LOOPBACK
@@ -17,6 +19,7 @@ from churn.policy import Policy
 from churn.services import Services
 from churn.tracking import Tracking
 from tests.conftest import TestDatabase
+from tests.histories import admit_leaving_customers, admit_rows
 from tests.jobs import admit_simulated, promote_model, with_changes
 from tests.server import random_free_port
 
@@ -43,6 +46,7 @@ def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) 
     parent = client.get_run(result.mlflow_run_id)
     assert parent.data.metrics["holdout_roc_auc"] == result.holdout.roc_auc.value
     assert {"fingerprint", "content_hash", "snapshot_date", "code_version"} <= set(parent.data.tags)
+    assert parent.data.tags["labels"] == result.labels == "as delivered"
     assert parent.inputs.dataset_inputs[0].dataset.digest == parent.data.tags["fingerprint"][:36]
     children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{result.mlflow_run_id}'")
     assert {child.data.params["kind"] for child in children} == set(CANDIDATES)
@@ -145,3 +149,65 @@ def test_the_frame_of_a_training_is_judged_and_its_page_is_named_by_the_run(serv
     plan = plan_training(services)
     run = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri).get_run(plan.mlflow_run_id)
     assert (services.reports / run.data.tags["data_docs"]).is_file()
+
+
+def test_once_a_horizon_has_passed_outcomes_are_learned_from_and_every_source_is_named(services: Services) -> None:
+    """At first nobody knows who will leave; a month later half of them are gone, and the rest a month after that."""
+    day, horizon = date(2026, 8, 1), services.policy.horizon_days
+    with services.database.transaction() as connection:
+        first, second, third = admit_leaving_customers(connection, day, 4_000, horizon)
+    plan = plan_training(services)
+    development, holdout = frozen_rows(services, plan)
+    assert plan.labels == "outcomes"
+    assert [each.extract_id for each in plan.sources.extracts] == [second.extract.extract_id, first.extract.extract_id]
+    assert plan.sources.label_extract_ids == (second.extract.extract_id, third.extract.extract_id)
+
+    assert set(development.snapshot_dates.tolist()) == {day}
+    assert set(holdout.snapshot_dates.tolist()) == {day + timedelta(days=horizon)}
+    left_first = {customer for customer, row in second.rows.items() if row["churned"]}
+    left_then = {customer for customer, row in third.rows.items() if row["churned"]}
+    assert set(development.customer_ids[development.labels == 1]) <= left_first
+    assert set(holdout.customer_ids[holdout.labels == 1]) <= left_then
+    assert not left_first & set(holdout.customer_ids)
+    assert not set(development.customer_ids) & set(holdout.customer_ids)
+
+    run = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri).get_run(plan.mlflow_run_id)
+    assert run.data.tags["labels"] == "outcomes"
+    named = json.loads(run.data.tags["training_extracts"])
+    assert [each["content_hash"] for each in named] == [second.extract.content_hash, first.extract.content_hash]
+    assert run.data.metrics["development_row_count"] == len(development.labels)
+    with services.database.transaction() as connection:
+        for each in (first, second):
+            results = validation_results.of_extract(connection, each.extract.extract_id)
+            assert {result.suite for result in results} == {"training_frame"}
+            assert all(result.succeeded for result in results)
+
+    result = decide_promotion(services, plan, [train_candidate(services, plan, "logistic")])
+    assert result.decision.approved
+    assert result.summary()["labels"] == "outcomes"
+    assert "training_extracts" in services.registry.version(result.model_version).tags
+
+
+def test_an_extract_that_arrives_or_is_replaced_while_models_train_changes_no_planned_row(services: Services) -> None:
+    day = date(2026, 8, 1)
+    with services.database.transaction() as connection:
+        _, second, third = admit_leaving_customers(connection, day, 4_000, 30)
+    plan = plan_training(services)
+    planned = training.fingerprint(frozen_rows(services, plan)[0])
+    with services.database.transaction() as connection:
+        everybody_left = {who: row | {"churned": True} for who, row in third.rows.items()}
+        admit_rows(connection, second.extract.snapshot_date, everybody_left)
+        admit_rows(connection, third.extract.snapshot_date + timedelta(days=1), everybody_left)
+    assert training.fingerprint(frozen_rows(services, plan)[0]) == planned
+
+
+def test_rows_that_are_changed_under_a_plan_are_not_trained_on(
+    services: Services, churn_database: TestDatabase
+) -> None:
+    with services.database.transaction() as connection:
+        admit_leaving_customers(connection, date(2026, 8, 1), 4_000, 30)
+    plan = plan_training(services)
+    with churn_database.as_role("postgres").transaction() as connection:
+        connection.execute("UPDATE churn.customer_history SET tenure = tenure + 1 WHERE snapshot_date = '2026-08-01'")
+    with pytest.raises(NothingToTrainOn, match="not those that were planned"):
+        frozen_rows(services, plan)

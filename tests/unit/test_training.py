@@ -68,6 +68,60 @@ def test_rows_that_do_not_fit_together_are_refused(ids: list[str], labels: list[
         TrainingData(np.array(ids, object), pd.DataFrame({"tenure": [1, 2]}), np.array(labels), DAY, "a" * 64)
 
 
+def test_a_customer_may_come_once_a_day_and_never_later_than_the_snapshot() -> None:
+    ids, features, labels = np.array(["a", "a"], object), pd.DataFrame({"tenure": [1, 2]}), np.array([0, 1])
+    both = np.array(["2026-10-01", "2026-11-01"], training.DAYS)
+
+    assert TrainingData(ids, features, labels, DAY, "a" * 64, both).take(np.array([1])).snapshot_dates == both[1]
+    with pytest.raises(ValueError, match="later day"):
+        TrainingData(ids, features, labels, date(2026, 10, 31), "a" * 64, both)
+
+
+def several_days() -> TrainingData:
+    """The same customers on three days, with other features and labels each time."""
+    frames = [next(simulate(2_500, seed=seed)) for seed in (31, 32, 33)]
+    parts = [TrainingData.from_extract(frame, DAY, "a" * 64) for frame in frames]
+    days = np.repeat(np.array(["2026-11-01", "2026-10-02", "2026-09-01"], training.DAYS), 2_500)
+    features = pd.concat([part.features for part in parts])
+    ids, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("customer_ids", "labels"))
+    return TrainingData(ids, features, labels, DAY, "a" * 64, days)
+
+
+def test_the_newest_day_judges_and_the_days_before_it_are_learned_from() -> None:
+    data = several_days()
+    split = training.split_by_time(data, POLICY)
+
+    assert set(split.holdout.snapshot_dates.tolist()) == {DAY}
+    assert set(split.development.snapshot_dates.tolist()) == {date(2026, 10, 2), date(2026, 9, 1)}
+    assert not in_holdout(split.development.customer_ids, POLICY).any()
+    assert in_holdout(split.holdout.customer_ids, POLICY).all()
+    again = training.split_by_time(shuffled(data), POLICY)
+    assert training.fingerprint(again.development) == training.fingerprint(split.development)
+    np.testing.assert_array_equal(again.development.customer_ids, split.development.customer_ids)
+    assert training.fingerprint(shuffled(data)) == training.fingerprint(data)
+
+
+def test_the_fingerprint_sees_of_which_day_a_row_is() -> None:
+    data = several_days()
+    other = data.snapshot_dates.copy()
+    other[-1] -= np.timedelta64(1, "D")
+
+    assert training.fingerprint(replace(data, snapshot_dates=other)) != training.fingerprint(data)
+
+
+def test_who_looks_like_a_customer_who_judges_is_not_learned_from() -> None:
+    held_out = in_holdout(DATA.customer_ids, POLICY)
+    judge, learner = np.flatnonzero(held_out)[0], np.flatnonzero(~held_out)[:3]
+    features = DATA.features.copy()
+    features.iloc[learner] = features.iloc[judge]
+    split = training.split_by_time(TrainingData(DATA.customer_ids, features, DATA.labels, DAY, "a" * 64), POLICY)
+
+    assert not set(DATA.customer_ids[learner]) & set(split.development.customer_ids)
+    assert DATA.customer_ids[judge] in split.holdout.customer_ids
+    assert split.left_out_count >= 3
+    assert len(split.development.labels) + len(split.holdout.labels) + split.left_out_count == len(DATA.labels)
+
+
 def test_the_fingerprint_does_not_see_the_order_or_the_type_of_rows() -> None:
     as_text = TrainingData(DATA.customer_ids, DATA.features.astype(str), DATA.labels, DAY, "b" * 64)
 
