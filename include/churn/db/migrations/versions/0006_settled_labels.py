@@ -2,10 +2,10 @@
 
 from churn.db.migrations import run_sql_file
 
-revision = "0009"
+revision = "0006"
 down_revision = "0005"
 
 
 def upgrade() -> None:
     """Apply the revision; the way back is a restored backup."""
-    run_sql_file("0009_settled_labels.sql")
+    run_sql_file("0006_settled_labels.sql")
