@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from psycopg.types.json import Jsonb
 
 from churn.core import training
 from churn.core.training import TrainingData
@@ -65,6 +66,25 @@ def promote_model(services: Services, seed: int = 1, training_seed: int = 1, shu
         _registered[wanted] = _register_model(services, seed, training_seed, shuffled)
     services.registry.promote(_registered[wanted])
     return _registered[wanted]
+
+
+def approve_model(services: Services, seed: int = 1, shuffled: bool = False, days_ago: float = 0, **policy: Any) -> int:
+    """`promote_model` with the entry of the ledger that the gate would have made some days ago, under a policy."""
+    number = promote_model(services, seed, shuffled=shuffled)
+    record_approval(services, number, days_ago, **policy)
+    return number
+
+
+def record_approval(services: Services, model_version: int, days_ago: float = 0, **policy: Any) -> None:
+    """The entry of the ledger that the gate makes when it promotes a version."""
+    digest = services.registry.version(model_version).digest
+    decided = services.policy.model_copy(update=policy).model_dump(mode="json")
+    with services.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO churn.promotions (decision, model_version, reason, evidence, policy, decided_at)"
+            " VALUES ('promoted', %s, 'The challenger meets every rule.', %s, %s, now() - %s * interval '1 day')",
+            (model_version, Jsonb({"digest": digest}), Jsonb(decided), days_ago),
+        )
 
 
 def _register_model(services: Services, seed: int, training_seed: int, shuffled: bool) -> int:

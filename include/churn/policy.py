@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from churn.errors import ConfigurationError
 
 RiskLevel = Literal["low", "medium", "high"]
+PromotionMode = Literal["auto", "approve"]
 
 
 class Policy(BaseModel):
@@ -79,6 +80,35 @@ class Policy(BaseModel):
         0.08, gt=0, le=1, description="Holdout expected calibration error above which nothing is promoted."
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of every interval.")
+
+    promotion_mode: PromotionMode = Field(
+        "auto", description="Whether an approved challenger is promoted at once (auto) or by a person (approve)."
+    )
+    production_maximum_age_days: float = Field(
+        90, gt=0, description="Days after which a challenger that is not worse replaces Production."
+    )
+    auc_margin: float = Field(
+        0.01, ge=0, lt=0.5, description="Loss of ROC-AUC that is small enough to be called not worse."
+    )
+    maximum_profit_loss_rate: float = Field(
+        0.03, ge=0, lt=1, description="Share of Production's profit that a challenger may lose at the low end."
+    )
+    profit_resample_count: int = Field(500, ge=100, description="Resamples behind the interval of a profit.")
+    maximum_slice_loss: float = Field(
+        0.03, ge=0, lt=0.5, description="Loss of ROC-AUC in a slice of customers that keeps Production if certain."
+    )
+    slice_minimum_class_count: int = Field(
+        30, ge=2, description="Fewer churners or stayers than this and a slice is not judged."
+    )
+    maximum_latency_seconds: float = Field(
+        0.25, gt=0, description="Median time of one prediction above which nothing is promoted."
+    )
+    minimum_rows_per_second: float = Field(
+        1_000, gt=0, description="Predictions a second in bulk below which nothing is promoted."
+    )
+    maximum_artifact_bytes: int = Field(
+        50_000_000, gt=0, description="Size of a model's files above which nothing is promoted."
+    )
 
     customer_value_amount: float = Field(200.0, gt=0, description="What a customer who stays is worth.")
     offer_cost_amount: float = Field(10.0, ge=0, description="What a retention offer costs when it is taken.")

@@ -20,7 +20,7 @@ from churn.services import Services
 from churn.tracking import Tracking
 from tests.conftest import TestDatabase
 from tests.histories import admit_leaving_customers, admit_rows
-from tests.jobs import admit_simulated, promote_model, with_changes
+from tests.jobs import admit_simulated, approve_model, promote_model, with_changes
 from tests.server import random_free_port
 
 
@@ -67,7 +67,7 @@ def test_the_same_data_again_is_a_tie_and_keeps_production(services: Services) -
 
 def test_a_truly_better_challenger_takes_over(services: Services) -> None:
     admit_simulated(services, count=5_000)
-    weak = promote_model(services, shuffled=True)
+    weak = approve_model(services, shuffled=True)
     result = retrain_model(services)
     assert result.decision.approved
     assert result.model_version != weak

@@ -110,3 +110,23 @@ def test_more_acceptance_or_value_never_lowers_profit_and_more_cost_never_raises
 def test_an_offer_that_costs_what_the_customer_is_worth_is_refused() -> None:
     with pytest.raises(ValueError, match="cost less"):
         dataclasses.replace(ECONOMICS, offer_cost=200.0)
+
+
+@given(pairs, st.integers(0, 1_000), st.sampled_from([0.05, 0.1, 0.3, 0.5, 0.75, 1.0]))
+def test_a_churner_who_moves_up_in_the_ranking_never_lowers_profit(
+    rows: list[tuple[int, float]], drawn: int, score: float
+) -> None:
+    """Whatever share of customers is contacted, and for the expected maximum profit too."""
+    labels, scores = np.array(rows).T
+    assume(0 < labels.sum() < len(labels))
+    churners = np.flatnonzero(labels == 1)
+    mover = churners[drawn % len(churners)]
+    moved = scores.copy()
+    moved[mover] = max(score, scores[mover])
+    before, after = (profit_curve(labels, each, ECONOMICS) for each in (scores, moved))
+    shares = np.arange(len(labels) + 1) / len(labels)
+    # Equal scores are contacted in proportion where the share ends among them.
+    profits = [np.interp(shares, curve.contacted_share, curve.profit) for curve in (before, after)]
+    assert (profits[1] >= profits[0] - 1e-9).all()
+    amounts = [expected_maximum_profit(labels, each, ECONOMICS).amount for each in (scores, moved)]
+    assert amounts[1] >= amounts[0] - 1e-9

@@ -1,14 +1,36 @@
 """The promotion ledger: every decision of the gate and every rollback, append-only."""
 
-from dataclasses import asdict
-from typing import Any
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
 from churn.db.database import Connection, query
 from churn.errors import NoProductionModel
 from churn.policy import Policy
-from churn.records import Decision, Interval
+from churn.records import Decision, Interval, Rule
+
+Outcome = Literal["promoted", "kept", "proposed"]
+
+
+@dataclass(frozen=True)
+class ServingEntry:
+    """What the ledger knows of a version that serves: for how long, and the digest that was approved.
+
+    `holdout_rate` (0..1) is the policy's when the gate first judged it: the share it was not trained on.
+    """
+
+    age_days: float
+    digest: str
+    holdout_rate: float
+
+
+def outcome(decision: Decision, policy: Policy) -> Outcome:
+    """What a decision comes to: under `promotion_mode` "approve" an approved version waits for a person."""
+    if not decision.approved:
+        return "kept"
+    return "proposed" if policy.promotion_mode == "approve" else "promoted"
 
 
 def record(
@@ -20,14 +42,17 @@ def record(
     evidence: dict[str, Any],
     policy: Policy,
 ) -> int:
-    """Append one decision with its rules, evidence and policy; return its number."""
+    """Append one decision with its rules, evidence and policy; return its number.
+
+    Numbers that are not finite are kept by their names, "nan" and "inf": JSON knows none.
+    """
     return _append(
         connection,
-        decision="promoted" if decision.approved else "kept",
+        decision=outcome(decision, policy),
         model_version=model_version,
         previous_version=previous_version,
         reason=decision.reason,
-        evidence=Jsonb({**evidence, "rules": [asdict(rule) for rule in decision.rules]}),
+        evidence=Jsonb(_finite({**evidence, "rules": [asdict(rule) for rule in decision.rules]})),
         policy=Jsonb(policy.model_dump(mode="json")),
     )
 
@@ -67,6 +92,26 @@ def replaced_by(connection: Connection, model_version: int) -> int | None:
     """The version that served before this one came to serve, if the ledger knows one."""
     row = connection.execute(query("get_replaced_version"), {"model_version": model_version}).fetchone()
     return row["previous_version"] if row else None
+
+
+def serving_entry(connection: Connection, model_version: int) -> ServingEntry | None:
+    """What the ledger knows of a version that serves; None where it never saw it promoted or rolled back to."""
+    row = connection.execute(query("get_serving_entry"), {"model_version": model_version}).fetchone()
+    return ServingEntry(**row) if row else None
+
+
+def approval_of(connection: Connection, model_version: int) -> Decision | None:
+    """The decision by which a version was promoted, if it was."""
+    row = connection.execute(query("get_approval"), {"model_version": model_version}).fetchone()
+    return Decision(True, row["reason"], tuple(Rule(**rule) for rule in row["rules"])) if row else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _append(connection: Connection, **entry: Any) -> int:

@@ -51,9 +51,9 @@ def record_holdout(
     _record_plots(run, labels, probabilities, "holdout", policy)
 
 
-def record_decision(run: Run, decision: Decision) -> None:
-    """Log what the promotion gate decided, rule by rule."""
-    run.set_tags({"decision": "promoted" if decision.approved else "kept", "reason": decision.reason})
+def record_decision(run: Run, decision: Decision, outcome: str) -> None:
+    """Log what the promotion gate decided, rule by rule; `outcome` is the word of the ledger for it."""
+    run.set_tags({"decision": outcome, "reason": decision.reason})
     run.log_text(json.dumps(asdict(decision), indent=2), "decision.json")
     run.log_table(pd.DataFrame([asdict(rule) for rule in decision.rules]).astype(str), "rules.json")
 
