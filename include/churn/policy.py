@@ -87,6 +87,9 @@ class Policy(BaseModel):
     production_maximum_age_days: float = Field(
         90, gt=0, description="Days after which a challenger that is not worse replaces Production."
     )
+    minimum_auc_gain: float = Field(
+        0.001, ge=0, lt=0.5, description="Gain of ROC-AUC that a challenger must exceed at the low end."
+    )
     auc_margin: float = Field(
         0.01, ge=0, lt=0.5, description="Loss of ROC-AUC that is small enough to be called not worse."
     )

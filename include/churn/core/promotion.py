@@ -2,8 +2,10 @@
 
 What it guards against, and how a rule must read for that:
 
-- *Better by luck.* The AUC has to be better beyond chance: the low end of the paired interval is above zero. Of
-  challengers that are no better at most 1 in 40 passes at 95 %; a tie keeps Production.
+- *Better by luck.* The AUC has to be better beyond chance: the low end of the paired interval is above
+  `minimum_auc_gain`. Of challengers that are no better less than 1 in 40 passes at 95 %. Above zero would do for that,
+  but two trainings of one recipe do differ a little by the luck of their rows, and a change that is not worth its
+  trouble would be certain with enough customers. A tie keeps Production.
 - *Better on paper, dearer in use.* The profit must be non-inferior: the low end of its paired interval may lie below
   zero by at most `maximum_profit_loss_rate` of Production's profit. "Not shown to be worse" would be easier the fewer
   rows there are; "shown to be better" would ask for the same proof again, of a measure that varies far more.
@@ -87,7 +89,7 @@ def _reason(failed: list[str], evidence: Evidence, policy: Policy) -> str:
         return f"{outcome}: {'; '.join(failed)}."
     if not evidence.has_production:
         return "The challenger meets every rule and there is no Production version yet."
-    if _low(evidence.comparison.auc_difference if evidence.comparison else None, above=0.0):
+    if _low(evidence.comparison.auc_difference if evidence.comparison else None, above=policy.minimum_auc_gain):
         return "The challenger is better than Production on the same holdout customers beyond chance."
     return (
         f"The challenger is not worse than Production on the same holdout customers, and Production is"
@@ -188,7 +190,9 @@ def _another_model(evidence: Evidence) -> _Finding:
 def _against_production(evidence: Evidence, policy: Policy) -> Iterator[_Finding]:
     comparison, age = evidence.comparison, evidence.production_age_days
     is_old = _is_finite(age) and age is not None and age > policy.production_maximum_age_days
-    yield _auc_difference(comparison.auc_difference if comparison else None, -policy.auc_margin if is_old else 0.0)
+    yield _auc_difference(
+        comparison.auc_difference if comparison else None, -policy.auc_margin if is_old else policy.minimum_auc_gain
+    )
     yield _profit_difference(comparison, policy)
     for each in (comparison.slices or ()) if comparison else ():
         yield _slice(each, policy)
