@@ -14,7 +14,7 @@ import pytest
 
 from churn.core import training
 from churn.core.comparison import compare_models
-from churn.core.evaluation import auc_difference
+from churn.core.evaluation import auc_difference, evaluate
 from churn.core.model import ChurnModel
 from churn.core.promotion import Evidence, decide_promotion
 from churn.core.splits import in_holdout
@@ -75,10 +75,10 @@ def resampled(data: TrainingData, seed: int) -> TrainingData:
 
 def gate(challenger: ChurnModel, production: ChurnModel, holdout: TrainingData, **changes: Any) -> Decision:
     """The gate on real comparisons; what is about artifacts and servers is in order."""
-    ours, theirs = judge(challenger, holdout, POLICY), judge(production, holdout, POLICY)
+    ours, theirs = (model.predict(holdout.features) for model in (challenger, production))
     evidence = Evidence(
-        holdout=ours.evaluation,
-        rows=ours.rows,
+        holdout=evaluate(holdout.labels, ours, POLICY.confidence),
+        rows="rows",
         digest="ours",
         expected_digest="ours",
         smoke_difference=0.0,
@@ -86,13 +86,13 @@ def gate(challenger: ChurnModel, production: ChurnModel, holdout: TrainingData, 
         rows_per_second=100_000.0,
         artifact_bytes=100_000,
         has_production=True,
-        production_holdout=theirs.evaluation,
-        production_rows=theirs.rows,
+        production_holdout=evaluate(holdout.labels, theirs, POLICY.confidence),
+        production_rows="rows",
         production_digest="theirs",
         production_version=1,
         serving_version=1,
         production_age_days=7.0,
-        comparison=compare_models(holdout.features, holdout.labels, ours.probabilities, theirs.probabilities, POLICY),
+        comparison=compare_models(holdout.features, holdout.labels, ours, theirs, POLICY),
     )
     return decide_promotion(replace(evidence, **changes), POLICY)
 
@@ -132,7 +132,7 @@ def test_models_judged_on_other_customers_are_not_compared() -> None:
     one, other = (judge(model, holdout, POLICY) for holdout in holdouts(6, 2))
     (holdout,) = holdouts(6, 1)
     assert one.rows == judge(model, holdout, POLICY).rows != other.rows
-    decision = gate(model, model, holdout, production_rows=other.rows)
+    decision = gate(model, model, holdout, rows=one.rows, production_rows=other.rows)
     assert f"customers judged on: {one.rows}, required {other.rows}" in decision.reason
 
 

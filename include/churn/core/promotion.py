@@ -86,7 +86,8 @@ def decide_promotion(evidence: Evidence, policy: Policy) -> Decision:
 def _reason(failed: list[str], evidence: Evidence, policy: Policy) -> str:
     if failed:
         outcome = "Nothing is promoted" if evidence.has_production is False else "Production stays"
-        return f"{outcome}: {'; '.join(failed)}."
+        # What went wrong is why numbers are missing: those are in the rules.
+        return f"{outcome}: {'; '.join(evidence.problems or failed).rstrip('.')}."
     if not evidence.has_production:
         return "The challenger meets every rule and there is no Production version yet."
     if _low(evidence.comparison.auc_difference if evidence.comparison else None, above=policy.minimum_auc_gain):

@@ -62,7 +62,8 @@ class Gathering:
             yield
         except (ChurnError, ValueError) as error:
             log.warning("%s failed: %s", doing, error)
-            self.learn(problems=(*(self.evidence.problems or ()), f"{doing} failed: {error}"))
+            message = error.message if isinstance(error, ChurnError) else str(error)
+            self.learn(problems=(*(self.evidence.problems or ()), f"{doing} failed: {message}"))
             if self.outage is None and isinstance(error, ChurnError) and error.retry_helps:
                 self.outage = error
 
