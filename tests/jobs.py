@@ -16,12 +16,21 @@ from churn.services import Services
 from churn.simulator import write_extract
 
 DAY = date(2026, 11, 22)
+# What a search costs is not what most tests are about.
+LIGHT = {
+    "fold_count": 2, "nested_repeat_count": 1, "nested_trial_count": 1, "search_fold_count": 2, "search_trial_count": 2,
+}  # fmt: skip
 _registered: dict[tuple[str, int, int, bool], int] = {}
 
 
 def with_changes(services: Services, **changes: Any) -> Services:
     """The same services but for what is named."""
     return dataclasses.replace(services, **changes)
+
+
+def lightly(services: Services, **decisions: Any) -> Services:
+    """The same services under a policy whose searches are short; `decisions` change it further."""
+    return with_changes(services, policy=services.policy.model_copy(update=LIGHT | decisions))
 
 
 def admit_simulated(

@@ -135,10 +135,10 @@ def train(as_json: AsJson = False) -> None:
     result = retrain_model(open_services())
     if not as_json:
         candidates = [
-            {"candidate": each.kind, "roc_auc": each.mean_auc, "deviation_over_folds": each.auc_deviation}
+            {"candidate": each.kind, "roc_auc": each.roc_auc.value, "low": each.roc_auc.low, "high": each.roc_auc.high}
             for each in result.candidates
         ]
-        show("Candidates, cross-validated on the development rows", candidates, as_json)
+        show("Candidates, by nested cross-validation on the development rows", candidates, as_json)
     show("The best of them on the holdout, and the gate", [result.summary()], as_json)
 
 

@@ -58,6 +58,12 @@ class TrainingRefused(ChurnError):
     """The customers to be learned from are not what the column contract says; nothing was trained."""
 
 
+class NotEnoughMemory(ChurnError):
+    """The machine has too little memory left for what was to be done."""
+
+    retry_helps = True
+
+
 class NoCustomers(ChurnError):
     """No extract has been admitted yet, so there is no customer table to read."""
 

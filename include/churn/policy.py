@@ -73,7 +73,12 @@ class Policy(BaseModel):
     training_snapshot_count: int = Field(
         6, ge=1, le=24, description="Snapshots learned from and judged on at most, a horizon or more apart."
     )
-    fold_count: int = Field(5, ge=2, description="Folds of the stratified cross-validation.")
+    fold_count: int = Field(5, ge=2, description="Outer folds, in which candidates are judged.")
+    nested_repeat_count: int = Field(2, ge=1, description="Repeats of the outer folds, each time divided anew.")
+    nested_trial_count: int = Field(8, ge=1, description="Trials of the search inside each outer fold.")
+    search_fold_count: int = Field(3, ge=2, description="Folds in which a search judges its trials.")
+    search_trial_count: int = Field(30, ge=1, description="Trials of a candidate's search for parameters.")
+    search_seconds: float = Field(120, gt=0, description="Seconds after which a search begins no further trial.")
     minimum_class_count: int = Field(50, ge=10, description="Fewest churners and stayers to train and judge on.")
     minimum_auc: float = Field(0.70, ge=0.5, le=1, description="Holdout ROC-AUC below which nothing is promoted.")
     maximum_calibration_error: float = Field(

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -32,12 +32,19 @@ class Run:
 
         self._log_batch(params=[Param(name, str(value)) for name, value in parameters.items()])
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Record what the run measured; `step` is the fold or trial where there are several."""
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Record what the run measured."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._log_batch(metrics=[Metric(name, float(value), now, step) for name, value in metrics.items()])
+        self._log_batch(metrics=[Metric(name, float(value), now, 0) for name, value in metrics.items()])
+
+    def log_series(self, name: str, values: Sequence[float]) -> None:
+        """Record one measure of several folds, the first at step 0."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._log_batch(metrics=[Metric(name, float(value), now, step) for step, value in enumerate(values)])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Record facts to search by: git_sha, snapshot_date, content_hash ..."""

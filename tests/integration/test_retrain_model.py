@@ -15,13 +15,18 @@ from churn.jobs.plan_training import frozen_rows, plan_training
 from churn.jobs.retrain_model import retrain_model
 from churn.jobs.train_candidate import train_candidate
 from churn.platform.ports import LOOPBACK
-from churn.policy import Policy
 from churn.services import Services
 from churn.tracking import Tracking
 from tests.conftest import TestDatabase
 from tests.histories import admit_leaving_customers, admit_rows
-from tests.jobs import admit_simulated, approve_model, promote_model, with_changes
+from tests.jobs import admit_simulated, approve_model, lightly, promote_model, with_changes
 from tests.server import random_free_port
+
+
+@pytest.fixture
+def services(services: Services) -> Services:
+    """Real services whose searches are short."""
+    return lightly(services)
 
 
 def _ledger(services: Services) -> list[dict[str, object]]:
@@ -77,7 +82,7 @@ def test_a_truly_better_challenger_takes_over(services: Services) -> None:
 
 def test_a_model_below_the_floor_is_never_promoted(services: Services) -> None:
     admit_simulated(services, count=2_000)
-    strict = with_changes(services, policy=Policy(minimum_auc=0.99))
+    strict = lightly(services, minimum_auc=0.99)
     result = retrain_model(strict)
     assert not result.decision.approved
     assert "holdout AUC" in result.decision.reason

@@ -9,8 +9,9 @@ import pytest
 
 from churn import simulator
 from churn.columns import COLUMNS, FEATURES
+from churn.core.estimation import baseline_aucs
 from churn.core.features import FeatureEncoder
-from churn.core.training import TrainingData, cross_validate
+from churn.core.training import TrainingData, encoded
 from churn.policy import Policy
 from churn.simulator import CHUNK_ROWS, MAXIMUM_COUNT, simulate, write_extract
 
@@ -119,9 +120,9 @@ def test_churn_is_as_hard_to_foresee_as_in_life(seed: int) -> None:
     customers = next(simulate(7_000, seed))
     data = TrainingData.from_extract(customers, date(2026, 11, 1), "a" * 64)
 
-    result = cross_validate("lightgbm", data, Policy(fold_count=3))
+    auc = np.mean(baseline_aucs(encoded(data), data.groups, Policy(fold_count=3, nested_repeat_count=1)))
 
-    assert 0.82 < result.mean_auc < 0.88
+    assert 0.82 < auc < 0.88
     assert 0.25 < data.labels.mean() < 0.28
 
 

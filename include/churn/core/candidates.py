@@ -29,6 +29,7 @@ DEFAULT_PARAMETERS: dict[Kind, dict[str, Any]] = {
         "min_child_samples": 40,
         "feature_fraction": 0.5,
         "lambda_l2": 10.0,
+        "tenure_constraint": "none",
     },
     "xgboost": {
         "rounds": 300,
@@ -38,6 +39,7 @@ DEFAULT_PARAMETERS: dict[Kind, dict[str, Any]] = {
         "colsample_bytree": 0.5,
         "subsample": 0.8,
         "lambda": 10.0,
+        "tenure_constraint": "none",
     },
     "random_forest": {"n_estimators": 150, "min_samples_leaf": 20, "max_features": 0.3},
     "logistic": {"C": 0.1, "max_iter": 1000},
@@ -75,8 +77,9 @@ def _fit_lightgbm(
 ) -> Any:
     import lightgbm
 
-    rounds = chosen.pop("rounds")
+    rounds, constraint = chosen.pop("rounds"), chosen.pop("tenure_constraint")
     fixed = {"objective": "binary", "num_threads": 1, "seed": seed, "deterministic": True, "verbosity": -1}
+    fixed |= {"monotone_constraints": _directions(encoder, constraint)}
     data = lightgbm.Dataset(rows, labels, weight=weights, feature_name=list(encoder.names))
     return lightgbm.train({**chosen, **fixed, "force_row_wise": True}, data, num_boost_round=rounds)
 
@@ -86,10 +89,17 @@ def _fit_xgboost(
 ) -> Any:
     import xgboost
 
-    rounds = chosen.pop("rounds")
+    rounds, constraint = chosen.pop("rounds"), chosen.pop("tenure_constraint")
     fixed = {"objective": "binary:logistic", "tree_method": "hist", "nthread": 1, "seed": seed}
+    fixed |= {"monotone_constraints": tuple(_directions(encoder, constraint))}
     data = xgboost.DMatrix(rows, labels, weight=weights, nthread=1)
     return xgboost.train({**chosen, **fixed, "verbosity": 0}, data, num_boost_round=rounds)
+
+
+def _directions(encoder: FeatureEncoder, tenure_constraint: str) -> list[int]:
+    """Which way the effect of each feature may go, -1 for down only: "decreasing" is for tenure: staying is no risk."""
+    falls = {"tenure"} if tenure_constraint == "decreasing" else set()
+    return [-1 if name in falls else 0 for name in encoder.names]
 
 
 def _fit_random_forest(

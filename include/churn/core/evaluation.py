@@ -4,6 +4,8 @@ The AUC's variance is DeLong's (DeLong, DeLong & Clarke-Pearson 1988) in the O(n
 "Fast Implementation of DeLong's Algorithm", IEEE Signal Processing Letters 21(11), 2014.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
@@ -31,7 +33,7 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, confidence: float) -> 
         roc_auc=auc_interval(truth, scores, confidence),
         pr_auc=average_precision(truth, scores),
         brier=float(np.mean((scores - truth) ** 2)),
-        log_loss=_log_loss(truth, scores),
+        log_loss=log_loss(truth, scores),
         calibration_error=calibration_error(truth, scores),
         lift_10=capture(truth, scores, 0.10) / 0.10,
         capture_20=capture(truth, scores, 0.20),
@@ -100,6 +102,28 @@ def capture(labels: ArrayLike, probabilities: ArrayLike, share: float) -> float:
     return float(np.interp(wanted, np.r_[0.0, taken], np.r_[0.0, caught])) / float(truth.sum())
 
 
+@dataclass(frozen=True)
+class Classification:
+    """What comes of alarming every customer from a threshold on: rates between 0 and 1."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def classify(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Classification:
+    """Precision, recall and their harmonic mean where a probability of at least `threshold` alarms.
+
+    Where nobody is alarmed the precision is 0. Raises as `evaluate`.
+    """
+    truth, scores = checked(labels, probabilities)
+    alarmed = scores >= threshold
+    caught = float(truth[alarmed].sum())
+    churners = float(truth.sum())
+    alarms = float(alarmed.sum())
+    return Classification(caught / max(alarms, 1.0), caught / churners, 2 * caught / (alarms + churners))
+
+
 def calibration_error(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """The expected calibration error: mean |churn rate - mean score| over bins of equal count.
 
@@ -115,6 +139,16 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike) -> float:
         for rows in np.array_split(np.arange(len(order)), min(CALIBRATION_BINS, len(order)))
     ]
     return sum(gaps) / len(truth)
+
+
+def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """The mean negative log likelihood of the labels, in nats; a certain error costs as much as SMALLEST_PROBABILITY.
+
+    Raises as `evaluate`.
+    """
+    truth, scores = checked(labels, probabilities)
+    safe = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return float(-np.mean(np.where(truth == 1.0, np.log(safe), np.log1p(-safe))))
 
 
 def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
@@ -155,11 +189,6 @@ def _covariance(components: Floats) -> Floats:
 
 def _normal_quantile(confidence: float) -> float:
     return float(norm.ppf(0.5 + confidence / 2))
-
-
-def _log_loss(truth: Floats, scores: Floats) -> float:
-    safe = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return float(-np.mean(np.where(truth == 1.0, np.log(safe), np.log1p(-safe))))
 
 
 def cumulate(truth: Floats, scores: Floats) -> tuple[Floats, Floats]:

@@ -1,16 +1,22 @@
-"""Five pictures of a model on rows it was not trained on, without pyplot: no state that threads share."""
+"""Pictures of a model, without pyplot: no state that threads share."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from churn.core.evaluation import CALIBRATION_BINS
+from churn.core.features import Matrix
 from churn.core.profit import ProfitCurve, RetentionEconomics, profit_curve
 
 Labels = NDArray[np.integer]
 Probabilities = NDArray[np.float64]
 
+SHOWN_FEATURES = 15
 MODEL_COLOUR, CHANCE_COLOUR = "#1f5fa8", "#9a9a9a"
 
 
@@ -79,6 +85,36 @@ def plot_profit(curve: ProfitCurve, name: str) -> Figure:
     share, most = curve.contacted_share[curve.best], curve.profit[curve.best]
     axes.plot([share], [most], color=MODEL_COLOUR, marker="o", label=f"Best: {most:.2f} at {share:.0%}")
     return _finished(figure, axes)
+
+
+def plot_contributions(
+    names: Sequence[str], matrix: Matrix, contributions: NDArray[np.float64], scale: str, name: str
+) -> Figure:
+    """What moves the scores of some customers: for each feature a point a customer, the strongest feature on top.
+
+    `matrix` and `contributions` are (n, features) as core.contributions has them, in the raw scale that `scale` names.
+    Colours go from a feature's low values to its high ones, or from its first category to its last; unknown is grey.
+    """
+    strongest = np.argsort(-np.abs(contributions).mean(axis=0), kind="stable")[:SHOWN_FEATURES]
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    axes = figure.add_subplot(title=f"What moves the scores: {name}", xlabel=f"Contribution to the {scale}")
+    heights = np.random.default_rng(0).uniform(-0.35, 0.35, len(matrix))  # so that points do not hide each other
+    for place, feature in enumerate(strongest[::-1]):
+        ranks = _shares_below(matrix[:, feature])
+        colours = colormaps["coolwarm"](ranks)
+        colours[np.isnan(ranks)] = to_rgba(CHANCE_COLOUR)
+        axes.scatter(contributions[:, feature], place + heights, s=4, c=colours, linewidths=0, rasterized=True)
+    axes.axvline(0, color=CHANCE_COLOUR, linewidth=1)
+    axes.set_yticks(range(len(strongest)), [names[feature] for feature in strongest[::-1]])
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _shares_below(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each value (n,) its place between the lowest (0) and the highest (1); NaN where it is unknown."""
+    known = np.unique(values[~np.isnan(values)])
+    places = np.searchsorted(known, values) / max(len(known) - 1, 1)
+    return np.where(np.isnan(values), np.nan, places)
 
 
 def _curve(labels: Labels, probabilities: Probabilities) -> tuple[NDArray, NDArray, NDArray]:

@@ -1,25 +1,25 @@
-"""Retraining as functions of values: split, cross-validate, choose, fit, and draw the reference."""
+"""Retraining as functions of values: split, fit, and draw the reference."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from churn.columns import FEATURE_NAMES, KEY, LABEL
-from churn.core.candidates import CANDIDATES, Kind, Parameters, fit_candidate
-from churn.core.evaluation import evaluate
+from churn.core.calibration import Calibration
+from churn.core.candidates import Kind, Parameters
+from churn.core.estimation import Recipe, fit
 from churn.core.features import FeatureEncoder, Matrix
 from churn.core.model import ChurnModel
-from churn.core.splits import grouped_folds, groups_of, in_holdout, repeats
+from churn.core.search import Rows
+from churn.core.splits import groups_of, in_holdout, repeats
 from churn.errors import NothingToTrainOn
 from churn.policy import Policy
-from churn.records import Evaluation
 
 DAYS = "datetime64[D]"
 SCORE_COLUMN = "churn_probability"
@@ -103,30 +103,6 @@ class TrainingData:
         return int(self.labels.sum())
 
 
-@dataclass(frozen=True)
-class CrossValidation:
-    """How one candidate did on rows that it was not trained on.
-
-    `folds` are the evaluations of the folds; `probabilities` (n,) are out-of-fold and aligned with the rows
-    of the development data; `overall` judges them together.
-    """
-
-    kind: Kind
-    folds: tuple[Evaluation, ...]
-    overall: Evaluation
-    probabilities: NDArray[np.float64]
-
-    @property
-    def mean_auc(self) -> float:
-        """The mean ROC-AUC over folds."""
-        return float(np.mean([fold.roc_auc.value for fold in self.folds]))
-
-    @property
-    def auc_deviation(self) -> float:
-        """The standard deviation of the ROC-AUC over folds (n - 1)."""
-        return float(np.std([fold.roc_auc.value for fold in self.folds], ddof=1))
-
-
 def fingerprint(data: TrainingData) -> str:
     """The SHA-256, in hex, of what a model would see of these customers, whatever the order of rows."""
     order = _by_day_and_customer(data)
@@ -192,57 +168,25 @@ def _require_both_classes(data: TrainingData, purpose: str, policy: Policy) -> N
         )
 
 
+def encoded(data: TrainingData) -> Rows:
+    """The customers as a model sees them, in their order."""
+    return Rows(FeatureEncoder.from_contract(), data.matrix, data.labels)
+
+
 def fit_model(
-    kind: Kind, development: TrainingData, policy: Policy, parameters: Parameters | None = None
+    kind: Kind,
+    development: TrainingData,
+    policy: Policy,
+    parameters: Parameters | None = None,
+    calibration: Calibration | None = None,
 ) -> ChurnModel:
     """Train one algorithm on all development rows. Equal data and policy give an equal model.
 
-    `parameters` override the kind's defaults (candidates.DEFAULT_PARAMETERS).
+    `parameters` override the kind's defaults (candidates.DEFAULT_PARAMETERS); without a `calibration` the model
+    answers with what the algorithm says.
     """
-    encoder = FeatureEncoder.from_contract()
-    matrix = encoder.encode(development.features)
-    estimator = fit_candidate(kind, encoder, matrix, development.labels, policy.seed, parameters)
-    return ChurnModel(kind, encoder, estimator)
-
-
-def cross_validate(
-    kind: Kind, development: TrainingData, policy: Policy, parameters: Parameters | None = None
-) -> CrossValidation:
-    """Estimate one algorithm by stratified cross-validation with `policy.fold_count` folds.
-
-    Raises NothingToTrainOn where there are too few of one class.
-    """
-    _require_both_classes(development, "train", policy)
-    probabilities = np.full(len(development.labels), np.nan)
-    folds = []
-    for training, judging in grouped_folds(development.labels, development.groups, policy.fold_count, policy.seed):
-        model = fit_model(kind, development.take(training), policy, parameters)
-        probabilities[judging] = model.predict(development.features.iloc[judging])
-        folds.append(evaluate(development.labels[judging], probabilities[judging], policy.confidence))
-    overall = evaluate(development.labels, probabilities, policy.confidence)
-    return CrossValidation(kind, tuple(folds), overall, probabilities)
-
-
-class Estimate(Protocol):
-    """What is known of a candidate when one is chosen; a CrossValidation is one."""
-
-    @property
-    def kind(self) -> Kind:
-        """The algorithm."""
-
-    @property
-    def mean_auc(self) -> float:
-        """The mean ROC-AUC over folds."""
-
-
-def choose(estimates: Sequence[Estimate]) -> Kind:
-    """The kind with the best mean AUC; at a tie the one that comes first in CANDIDATES.
-
-    Raises ValueError where there is nothing to choose from or a mean is not finite.
-    """
-    if not estimates or not all(np.isfinite(estimate.mean_auc) for estimate in estimates):
-        raise ValueError("every candidate must have a mean AUC")
-    return min(estimates, key=lambda estimate: (-estimate.mean_auc, CANDIDATES.index(estimate.kind))).kind
+    recipe = Recipe(dict(parameters or {}), calibration or Calibration.none())
+    return fit(kind, encoded(development), recipe, policy.seed)
 
 
 def draw_reference(

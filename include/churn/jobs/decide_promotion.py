@@ -11,6 +11,7 @@ from churn.core.promotion import Evidence
 from churn.core.promotion import decide_promotion as decide
 from churn.core.training_sources import LabelSource
 from churn.db import promotions, retraining_requests
+from churn.jobs.choose_candidate import choose
 from churn.jobs.choose_engine import admit_engine
 from churn.jobs.gather_evidence import Gathering, gather_evidence
 from churn.jobs.plan_training import TrainingPlan, frozen_rows
@@ -65,9 +66,10 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
     where that is why evidence is missing. Repeating it after a promotion returns that promotion.
     """
     with services.database.lock("promotion"), services.tracking.run(plan.mlflow_run_id) as run:
-        winner = training.choose(trained)
         development, holdout = frozen_rows(services, plan)
-        model = training.fit_model(winner, development, services.policy)
+        chosen = choose(services, run, development, trained)
+        winner, recipe = chosen.choice.kind, chosen.recipe
+        model = training.fit_model(winner, development, services.policy, recipe.parameters, recipe.calibration)
         reference = training.draw_reference(model, development, services.policy)
         challenger = services.registry.register(model, run.run_id, reference, services.policy, plan.tags)
         gathered = gather_evidence(services, model, challenger, holdout)
