@@ -57,8 +57,27 @@ def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) 
     assert {child.data.params["kind"] for child in children} == set(CANDIDATES)
     for run in (parent, *children):
         plots = {entry.path for entry in client.list_artifacts(run.info.run_id, "plots")}
-        assert len(plots) == 5
+        assert len(plots) == (6 if run is parent else 5)
         assert run.info.status == "FINISHED"
+
+
+def test_people_find_the_comparison_and_the_model_card(services: Services) -> None:
+    admit_simulated(services, count=3_000)
+    result = retrain_model(services)
+    address = services.tracking.tracking_uri
+    client = mlflow.MlflowClient(tracking_uri=address)
+    parent = client.get_run(result.mlflow_run_id)
+    assert parent.data.tags["chosen"] == result.winner
+    low, blend, high = (parent.data.metrics[f"{name}_roc_auc{end}"] for name, end in (
+        ("baseline", "_low"), ("blend", ""), ("baseline", "_high")))  # fmt: skip
+    assert low < blend < high
+    choice = mlflow.artifacts.load_dict(f"{parent.info.artifact_uri}/choice.json", tracking_uri=address)
+    assert {each["kind"] for each in choice["standings"]} == set(CANDIDATES)
+    assert [each["kind"] for each in choice["standings"] if each["verdict"] == "chosen"] == [result.winner]
+    card = mlflow.artifacts.load_text(f"{parent.info.artifact_uri}/model_card.md", tracking_uri=address)
+    assert f"version {result.model_version}" in card
+    assert result.decision.reason in card
+    assert f"{result.holdout.roc_auc.value:.3f}" in card
 
 
 def test_the_same_data_again_is_a_tie_and_keeps_production(services: Services) -> None:

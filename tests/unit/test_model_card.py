@@ -11,13 +11,12 @@ from churn.core.estimation import Recipe
 from churn.core.model_card import CardFacts, write_card
 from churn.core.plots import SHOWN_FEATURES, plot_contributions
 from churn.policy import Policy
-from churn.records import Decision, Evaluation, Interval, Rule
+from churn.records import Decision, Evaluation, Interval, ModelVersion, Rule
 
 HOLDOUT = Evaluation(1_093, 0.265, Interval(0.8514, 0.827, 0.875), 0.65, 0.133, 0.41, 0.03, 2.84, 0.52)
 STANDING = Standing("xgboost", Interval(0.85, 0.84, 0.86), Interval(10.7, 10.3, 11.1), None, None, 4e6, "chosen")
 FACTS = CardFacts(
-    7,
-    "ab" * 32,
+    ModelVersion(7, "run", "ab" * 32, "development"),
     Choice("xgboost", (STANDING,)),
     Recipe({"rounds": 300, "eta": 0.05}, Calibration.none()),
     4_541,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from churn.core.choice import Choice
 from churn.core.estimation import Recipe
 from churn.policy import Policy
-from churn.records import Decision, Evaluation, Interval
+from churn.records import Decision, Evaluation, Interval, ModelVersion
 
 Row = tuple[object, ...]
 
@@ -22,8 +22,7 @@ class CardFacts:
     from, `holdout` is what was achieved on customers that nobody has trained on.
     """
 
-    model_version: int
-    digest: str
+    challenger: ModelVersion
     choice: Choice
     recipe: Recipe
     development_count: int
@@ -37,7 +36,7 @@ def write_card(facts: CardFacts, policy: Policy) -> str:
     return (
         "\n\n".join(
             (
-                f"# Model card: churn, version {facts.model_version}",
+                f"# Model card: churn, version {facts.challenger.version}",
                 _purpose(policy),
                 "## How good it is",
                 _holdout(facts.holdout),
@@ -99,7 +98,7 @@ def _making(facts: CardFacts) -> str:
         ("parameters", ", ".join(f"{name} {value}" for name, value in facts.recipe.parameters.items())),
         ("calibration", facts.recipe.calibration.method),
         ("customers learned from", f"{facts.development_count:,}"),
-        ("digest", f"`{facts.digest}`"),
+        ("digest", f"`{facts.challenger.digest}`"),
         *((name.replace("_", " "), f"`{value}`") for name, value in facts.tags.items()),
     ]
     return _table(("what", ""), rows)

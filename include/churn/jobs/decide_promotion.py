@@ -7,6 +7,7 @@ from typing import Any
 
 from churn.core import training
 from churn.core.candidates import Kind
+from churn.core.model_card import CardFacts
 from churn.core.promotion import Evidence
 from churn.core.promotion import decide_promotion as decide
 from churn.core.training_sources import LabelSource
@@ -15,6 +16,7 @@ from churn.jobs.choose_candidate import choose
 from churn.jobs.choose_engine import admit_engine
 from churn.jobs.gather_evidence import Gathering, gather_evidence
 from churn.jobs.plan_training import TrainingPlan, frozen_rows
+from churn.jobs.record_model import record_card, record_contributions
 from churn.jobs.record_training import record_decision, record_holdout
 from churn.jobs.train_candidate import TrainedCandidate
 from churn.records import Decision, Evaluation, ModelVersion
@@ -81,6 +83,10 @@ def decide_promotion(services: Services, plan: TrainingPlan, trained: Sequence[T
             _act(services, challenger, gathered, outcome)
         if (judged := gathered.judged) is not None:
             record_holdout(run, judged.evaluation, judged.labels, judged.probabilities, services.policy)
+            record_contributions(run, model, training.encoded(holdout), services.policy)
+            counted = len(development.labels)
+            facts = CardFacts(challenger, chosen.choice, recipe, counted, judged.evaluation, decision, plan.tags)
+            record_card(run, facts, services.policy)
         record_decision(run, decision, outcome)
     return Retraining(
         winner,
