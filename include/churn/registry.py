@@ -1,7 +1,8 @@
 """The model registry: an adapter over MLflow that deserialises nothing before its digest has matched.
 
 Reading (`production_version`, `load`) needs mlflow-skinny only. One truth says which version is Production:
-the alias `production`. The tag `stage` says the same to people who look at one version.
+the alias `production`. The alias `previous` names the version that served before it, and the tag `stage` says the
+same to people who look at one version.
 """
 
 import tempfile
@@ -12,7 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from churn.core.model import ChurnModel, digest
 from churn.errors import ArtifactRejected, NoProductionModel
 from churn.mlflow_server import answer_quickly, asking, client_of, patiently
-from churn.model_artifact import MODEL_FOLDER, REFERENCE_FILE, log_artifact
+from churn.model_artifact import (
+    ARTIFACT_DIGEST_TAG,
+    CONTENTS_FILE,
+    MODEL_FOLDER,
+    REFERENCE_FILE,
+    log_artifact,
+    require_intact,
+)
 from churn.policy import Policy
 from churn.records import ModelVersion
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:  # a service that only reads needs no pandas
     import pandas as pd
 
 MODEL_NAME = "churn"
-PRODUCTION_ALIAS, STAGING_ALIAS = "production", "staging"
+PRODUCTION_ALIAS, STAGING_ALIAS, PREVIOUS_ALIAS = "production", "staging", "previous"
 STAGE_TAG, DIGEST_TAG = "stage", "digest"
 DEVELOPMENT, STAGING, PRODUCTION, ARCHIVED = "development", "staging", "production", "archived"
 
@@ -46,18 +54,21 @@ class Registry:
 
         Raises NoProductionModel.
         """
-        found = self._find(lambda: self._client.get_model_version_by_alias(MODEL_NAME, PRODUCTION_ALIAS))
+        found = self._by_alias(PRODUCTION_ALIAS)
         if found is None:
             raise NoProductionModel(
                 f"No version of the model {MODEL_NAME} is Production.",
                 "Run retrain_model on a labelled snapshot, or promote a version.",
             )
-        return _as_record(found)
+        return found
 
     def staging_version(self) -> ModelVersion | None:
         """The version that carries the alias `staging`: the challenger that is not Production, if there is one."""
-        found = self._find(lambda: self._client.get_model_version_by_alias(MODEL_NAME, STAGING_ALIAS))
-        return None if found is None else _as_record(found)
+        return self._by_alias(STAGING_ALIAS)
+
+    def previous_version(self) -> ModelVersion | None:
+        """The version that carries the alias `previous`: it served before the Production version, if one did."""
+        return self._by_alias(PREVIOUS_ALIAS)
 
     def stage(self, number: int) -> None:
         """Make a version the challenger: alias and tag `staging`. Repeating it changes nothing.
@@ -65,12 +76,8 @@ class Registry:
         Raises ArtifactRejected where the registry does not have the version.
         """
         self._version(number)
-        previous = self.staging_version()
-        with asking(self.tracking_uri):
-            self._client.set_registered_model_alias(MODEL_NAME, STAGING_ALIAS, str(number))
-            self._client.set_model_version_tag(MODEL_NAME, str(number), STAGE_TAG, STAGING)
-            if previous is not None and previous.version != number and previous.stage == STAGING:
-                self._client.set_model_version_tag(MODEL_NAME, str(previous.version), STAGE_TAG, ARCHIVED)
+        self._set_alias(STAGING_ALIAS, number)
+        self.reconcile()
 
     def version(self, number: int) -> ModelVersion:
         """One version by its number. Raises ArtifactRejected where the registry does not have it."""
@@ -98,7 +105,7 @@ class Registry:
     def load_reference(self, number: int) -> "pd.DataFrame":
         """The sample of training rows and scores that travels with a version (training.draw_reference).
 
-        Raises ArtifactRejected where it is missing or cannot be read.
+        It must be the file that was registered. Raises ArtifactRejected where it is not, is missing or cannot be read.
         """
         import pandas as pd
         import pyarrow
@@ -106,6 +113,9 @@ class Registry:
         found = self._version(number)
         with tempfile.TemporaryDirectory(prefix="churn-reference-") as folder:
             path = self._download(found, REFERENCE_FILE, folder)
+            if (recorded := found.tags.get(ARTIFACT_DIGEST_TAG)) is not None:  # early versions have none
+                self._download(found, CONTENTS_FILE, folder)
+                require_intact(Path(folder), recorded, [REFERENCE_FILE])
             try:
                 return pd.read_parquet(path)
             except pyarrow.ArrowInvalid as error:
@@ -133,28 +143,63 @@ class Registry:
             files = model.to_files()
             model_id = log_artifact(self.tracking_uri, run_id, files, reference, policy)
             self._create_registered_model()
-            own_tags = {"kind": model.kind, STAGE_TAG: DEVELOPMENT, DIGEST_TAG: digest(files)}
+            own_tags = {
+                "kind": model.kind,
+                STAGE_TAG: DEVELOPMENT,
+                DIGEST_TAG: digest(files),
+                ARTIFACT_DIGEST_TAG: self._client.get_logged_model(model_id).tags[ARTIFACT_DIGEST_TAG],
+            }
             created = self._client.create_model_version(
                 MODEL_NAME, f"models:/{model_id}", run_id, {**(tags or {}), **own_tags}, model_id=model_id
             )
         return self.version(int(created.version))
 
     def promote(self, number: int) -> None:
-        """Make a version Production and archive the one before it. Repeating it changes nothing.
+        """Make a version Production, and the one before it `previous` and archived. Repeating it changes nothing.
 
-        The alias moves in one call of the server; only the tags follow it. Raises ArtifactRejected where the
-        registry does not have the version.
+        The alias `production` moves in one call of the server. What was left undone around it by a caller that died
+        is done by the next call of this, of `stage` or of `reconcile`. Raises ArtifactRejected where the registry
+        does not have the version.
         """
         self._version(number)
-        previous = self._find(lambda: self._client.get_model_version_by_alias(MODEL_NAME, PRODUCTION_ALIAS))
-        challenger = self.staging_version()
+        serving = self._by_alias(PRODUCTION_ALIAS)
+        if serving is not None and serving.version != number:
+            self._set_alias(PREVIOUS_ALIAS, serving.version)  # first: afterwards nobody knows which it was
+        self._set_alias(PRODUCTION_ALIAS, number)
+        self.reconcile()
+
+    def reconcile(self) -> None:
+        """Bring the tags `stage` and the alias `staging` in step with the alias `production`, which is the truth.
+
+        A version has one stage, and never are two tagged production: whatever leaves that stage is tagged first.
+        """
+        serving, challenger = self._by_alias(PRODUCTION_ALIAS), self._by_alias(STAGING_ALIAS)
         with asking(self.tracking_uri):
-            self._client.set_registered_model_alias(MODEL_NAME, PRODUCTION_ALIAS, str(number))
-            self._client.set_model_version_tag(MODEL_NAME, str(number), STAGE_TAG, PRODUCTION)
-            if previous is not None and int(previous.version) != number:
-                self._client.set_model_version_tag(MODEL_NAME, str(previous.version), STAGE_TAG, ARCHIVED)
-            if challenger is not None and challenger.version == number:
+            tagged = self._tagged(PRODUCTION) | self._tagged(STAGING)
+            wanted = dict.fromkeys(tagged, ARCHIVED)
+            if challenger:
+                wanted[challenger.version] = STAGING
+            if serving:
+                wanted.pop(serving.version, None)
+                wanted[serving.version] = PRODUCTION
+            for number, stage in wanted.items():
+                if tagged.get(number) != stage:
+                    self._client.set_model_version_tag(MODEL_NAME, str(number), STAGE_TAG, stage)
+            if challenger and wanted[challenger.version] == PRODUCTION:
                 self._client.delete_registered_model_alias(MODEL_NAME, STAGING_ALIAS)
+
+    def _tagged(self, stage: str) -> dict[int, str]:
+        """The versions whose tag says that they are in a stage."""
+        found = self._client.search_model_versions(f"name = '{MODEL_NAME}' and tags.{STAGE_TAG} = '{stage}'")
+        return {int(each.version): stage for each in found}
+
+    def _set_alias(self, alias: str, number: int) -> None:
+        with asking(self.tracking_uri):
+            self._client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+
+    def _by_alias(self, alias: str) -> ModelVersion | None:
+        found = self._find(lambda: self._client.get_model_version_by_alias(MODEL_NAME, alias))
+        return None if found is None else _as_record(found)
 
     def _find(self, look_up: Callable[[], T]) -> T | None:
         """What a look-up finds, or None where the server answers that it is not there."""

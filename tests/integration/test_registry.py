@@ -109,6 +109,68 @@ def test_a_promotion_moves_the_alias_and_archives_the_version_before(registry: R
     assert registry.version(first.version).stage == "archived"
 
 
+def stages(registry: Registry) -> dict[str, list[int]]:
+    """The versions in each stage that only one may have."""
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    return {
+        stage: [int(each.version) for each in client.search_model_versions(f"tags.stage = '{stage}'")]
+        for stage in ("production", "staging")
+    }
+
+
+def test_the_version_that_served_before_is_known_by_its_alias(registry: Registry, model: ChurnModel) -> None:
+    first, second = register(registry, model), register(registry, model)
+
+    registry.promote(first.version)
+    assert registry.previous_version() is None
+    registry.promote(second.version)
+    registry.promote(second.version)
+
+    previous = registry.previous_version()
+    assert previous is not None
+    assert (previous.version, previous.stage) == (first.version, "archived")
+
+
+def test_a_version_goes_through_its_stages_one_at_a_time(registry: Registry, model: ChurnModel) -> None:
+    first, second, third = (register(registry, model).version for _ in range(3))
+    assert registry.version(first).stage == "development"
+
+    registry.stage(first)
+    assert stages(registry) == {"production": [], "staging": [first]}
+    registry.promote(first)
+    assert stages(registry) == {"production": [first], "staging": []}
+    assert registry.staging_version() is None
+    registry.stage(second)
+    registry.stage(third)
+    assert stages(registry) == {"production": [first], "staging": [third]}
+    assert registry.version(second).stage == "archived"
+    registry.promote(second)
+    assert stages(registry) == {"production": [second], "staging": [third]}
+    registry.stage(second)  # what serves is no challenger
+    assert stages(registry) == {"production": [second], "staging": []}
+
+
+@pytest.mark.parametrize("mended_by", ["promote", "stage", "reconcile"])
+def test_a_promotion_that_died_after_the_alias_is_finished_by_the_next_call(
+    registry: Registry, model: ChurnModel, mended_by: str
+) -> None:
+    first, second, third = (register(registry, model).version for _ in range(3))
+    registry.promote(first)
+    registry.stage(second)
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    client.set_registered_model_alias(MODEL_NAME, "previous", str(first))
+    client.set_registered_model_alias(MODEL_NAME, "production", str(second))  # and here it died
+
+    numbers = {"promote": [second], "stage": [third], "reconcile": []}[mended_by]
+    getattr(registry, mended_by)(*numbers)
+
+    assert stages(registry) == {"production": [second], "staging": [third] if mended_by == "stage" else []}
+    assert registry.version(first).stage == "archived"
+    previous = registry.previous_version()
+    assert previous is not None
+    assert previous.version == first
+
+
 def test_promoting_an_unknown_version_leaves_production_alone(registry: Registry, model: ChurnModel) -> None:
     version = register(registry, model)
     registry.promote(version.version)
@@ -186,11 +248,36 @@ def test_a_lost_artifact_is_rejected_and_says_what_is_missing(
 ) -> None:
     version = register(registry, model)
     shutil.rmtree(folder_of(mlflow_server, version) / "artifacts/churn_model")
-    (folder_of(mlflow_server, version) / "artifacts/reference.parquet").write_bytes(b"not a table")
 
     with pytest.raises(ArtifactRejected, match="churn_model"):
         registry.load(version.version)
+
+
+@pytest.mark.parametrize("name", ["reference.parquet", "contents.json"])
+def test_a_reference_that_is_not_the_one_that_was_registered_is_rejected(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow, name: str
+) -> None:
+    version = register(registry, model)
+    path = folder_of(mlflow_server, version) / "artifacts" / name
+    path.write_bytes(path.read_bytes() + b" ")
+
+    with pytest.raises(ArtifactRejected, match=name):
+        registry.load_reference(version.version)
+
+
+def test_an_early_version_still_needs_a_reference_that_can_be_read(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
+) -> None:
+    version = register(registry, model)
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    client.delete_model_version_tag(MODEL_NAME, str(version.version), "artifact_digest")
+    assert len(registry.load_reference(version.version)) == 300
+    path = folder_of(mlflow_server, version) / "artifacts/reference.parquet"
+    path.write_bytes(b"not a table")
     with pytest.raises(ArtifactRejected, match="cannot be read"):
+        registry.load_reference(version.version)
+    path.unlink()
+    with pytest.raises(ArtifactRejected, match=r"has no artifacts/reference\.parquet"):
         registry.load_reference(version.version)
 
 
