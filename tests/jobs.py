@@ -66,14 +66,17 @@ def simulated_training(count: int, seed: int) -> TrainingData:
 
 
 def promote_model(services: Services, seed: int = 1, training_seed: int = 1, shuffled: bool = False) -> int:
-    """Make a small logistic model Production and return its version; `shuffled` labels make it know nothing.
+    """Make a small logistic model Production and return its version; `shuffled` labels make it know nothing."""
+    number = register_model(services, seed, training_seed, shuffled)
+    services.registry.promote(number)
+    return number
 
-    The same model is registered once for all tests of a session.
-    """
+
+def register_model(services: Services, seed: int = 1, training_seed: int = 1, shuffled: bool = False) -> int:
+    """Register a small logistic model and return its version: the same one is registered once for a session's tests."""
     wanted = (services.registry.tracking_uri, seed, training_seed, shuffled)
     if wanted not in _registered:
-        _registered[wanted] = _register_model(services, seed, training_seed, shuffled)
-    services.registry.promote(_registered[wanted])
+        _registered[wanted] = _train_and_register(services, seed, training_seed, shuffled)
     return _registered[wanted]
 
 
@@ -96,7 +99,7 @@ def record_approval(services: Services, model_version: int, days_ago: float = 0,
         )
 
 
-def _register_model(services: Services, seed: int, training_seed: int, shuffled: bool) -> int:
+def _train_and_register(services: Services, seed: int, training_seed: int, shuffled: bool) -> int:
     data = simulated_training(1_500, training_seed)
     if shuffled:
         data = dataclasses.replace(data, labels=np.random.default_rng(0).permutation(data.labels))

@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 
 from churn.console import AsJson, open_services, open_settings, out, parse_day, show
 from churn.errors import ChurnError, ConfigurationError
+from churn.model_commands import model_app
 from churn.platform.commands import platform_app
 from churn.policy import Policy
 from churn.process import tune_for_one_job
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Churn scoring and retraining.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema and its roles.")
+app.add_typer(model_app)
 app.add_typer(score_app, name="score")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(db_app, name="db")
@@ -140,33 +142,6 @@ def train(as_json: AsJson = False) -> None:
         ]
         show("Candidates, by nested cross-validation on the development rows", candidates, as_json)
     show("The best of them on the holdout, and the gate", [result.summary()], as_json)
-
-
-@app.command()
-def rollback(
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger of promotions.")],
-    model_version: Annotated[
-        int | None,
-        typer.Argument(metavar="[VERSION]", help="An approved version; the one before where left out.", min=1),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let an approved model version serve again; the API and the next night follow."""
-    from churn.jobs.roll_back_model import roll_back_model
-
-    if not reason.strip():
-        raise ConfigurationError("A rollback needs a reason.", 'Say it with --reason "...".')
-    show("Production", [roll_back_model(open_services(), reason.strip(), model_version).summary()], as_json)
-
-
-@app.command()
-def history(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: AsJson = False) -> None:
-    """List the ledger of promotions, newest first: what the gate decided, what was rolled back, and why."""
-    from churn.db import promotions
-
-    with open_services().database.transaction() as connection:
-        rows = promotions.history(connection, limit)
-    show("Promotions", rows, as_json)
 
 
 @app.command()

@@ -88,6 +88,10 @@ class RunRejected(ChurnError):
     noticed = True
 
 
+class PromotionRefused(ChurnError):
+    """A version may not be promoted: the gate has not approved it, or compared it with another than what serves."""
+
+
 class RollbackRefused(ChurnError):
     """A version may not serve again: it was never approved, or serves already."""
 

@@ -11,13 +11,14 @@ from churn.db import promotions
 from churn.errors import AlreadyRunning, ArtifactRejected, NoProductionModel, RollbackRefused
 from churn.jobs.roll_back_model import roll_back_model
 from churn.jobs.score_customers import score_customers
+from churn.policy import Policy
 from churn.records import Decision
 from churn.services import Services
 from churn.settings import Settings
 from churn_api.app import create_app
 from churn_api.production import ProductionModel
 from tests.conftest import TestDatabase
-from tests.jobs import admit_simulated, promote_model
+from tests.jobs import admit_simulated, promote_model, register_model
 from tests.nights import published
 
 REASON = "The new one alarms everybody."
@@ -72,6 +73,9 @@ def test_after_a_rollback_the_api_and_the_next_night_answer_with_the_old_version
         ("rolled_back", old, new, REASON), ("promoted", new, old, "The challenger meets every rule."),
     ]  # fmt: skip
     assert services.registry.version(new).stage == "archived"
+    before = services.registry.previous_version()
+    assert before is not None
+    assert before.version == new
     assert roll_back_model(services, "It was right after all.").model_version == new
 
 
@@ -146,3 +150,22 @@ def test_the_commands_roll_back_with_a_reason_and_show_the_ledger(
     shown = CliRunner().invoke(commands, ["history", "--json"], catch_exceptions=False)
     assert [row["decision"] for row in json.loads(shown.stdout)] == ["rolled_back", "promoted", "promoted"]
     assert services.registry.production_version().version != new
+
+
+def test_a_version_that_was_only_proposed_is_not_one_to_go_back_to(services: Services) -> None:
+    old = approve(services, 1)
+    proposed = register_model(services, 2)
+    with services.database.transaction() as connection:
+        promotions.record(
+            connection,
+            decision=Decision(True, "The challenger meets every rule.", ()),
+            model_version=proposed,
+            previous_version=old,
+            evidence={"digest": services.registry.version(proposed).digest},
+            policy=Policy(promotion_mode="approve"),
+        )
+    with pytest.raises(RollbackRefused, match=f"Version {proposed} was never approved"):
+        roll_back_model(services, REASON, proposed)
+    with pytest.raises(RollbackRefused, match="knows none that served before"):
+        roll_back_model(services, REASON)
+    assert services.registry.production_version().version == old

@@ -1,4 +1,4 @@
-"""The promotion ledger: every decision of the gate and every rollback, append-only."""
+"""The promotion ledger: every decision of the gate and of people, and every rollback; append-only."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -33,6 +33,24 @@ def outcome(decision: Decision, policy: Policy) -> Outcome:
     return "proposed" if policy.promotion_mode == "approve" else "promoted"
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the ledger with its evidence; `is_last` where Production was not moved after it."""
+
+    promotion_id: int
+    decision: Literal["promoted", "kept", "rolled_back", "proposed"]
+    model_version: int
+    previous_version: int | None
+    reason: str
+    evidence: dict[str, Any]
+    is_last: bool = True
+
+    @property
+    def moves_production(self) -> bool:
+        """Whether it says that its version serves from then on."""
+        return self.decision in ("promoted", "rolled_back")
+
+
 def record(
     connection: Connection,
     *,
@@ -64,10 +82,15 @@ def record_rollback(
     reason: str,
     evidence: dict[str, Any],
     policy: Policy,
+    by: str | None = None,
 ) -> int:
-    """Append that an approved version serves again, in place of `previous_version`; return the entry's number."""
+    """Append that an approved version serves again, in place of `previous_version`; return the entry's number.
+
+    `by` is the person who wanted it, the database role where nobody is named.
+    """
     return _append(
         connection,
+        decided_by=by,
         decision="rolled_back",
         model_version=model_version,
         previous_version=previous_version,
@@ -75,6 +98,41 @@ def record_rollback(
         evidence=Jsonb(evidence),
         policy=Jsonb(policy.model_dump(mode="json")),
     )
+
+
+def record_answer(
+    connection: Connection,
+    approval: Entry,
+    decision: Literal["promoted", "kept"],
+    reason: str,
+    policy: Policy,
+    by: str | None,
+    request: str | None,
+) -> int:
+    """Append what a person made of an approval of the gate, with the evidence of that; return the entry's number."""
+    evidence = {**approval.evidence, "proposal_id": approval.promotion_id, "request": request}
+    return _append(
+        connection,
+        decided_by=by,
+        decision=decision,
+        model_version=approval.model_version,
+        previous_version=approval.previous_version,
+        reason=reason,
+        evidence=Jsonb(evidence),
+        policy=Jsonb(policy.model_dump(mode="json")),
+    )
+
+
+def proposal_of(connection: Connection, model_version: int) -> Entry | None:
+    """The newest entry in which a version was proposed by the gate or promoted, if there is one."""
+    row = connection.execute(query("get_proposal"), {"model_version": model_version}).fetchone()
+    return Entry(**row) if row else None
+
+
+def requested_act(connection: Connection, request: str) -> Entry | None:
+    """What was done under a request already, if anything was."""
+    row = connection.execute(query("get_requested_act"), {"request": request}).fetchone()
+    return Entry(**row) if row else None
 
 
 def history(connection: Connection, limit: int) -> list[dict[str, Any]]:
@@ -114,8 +172,8 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _append(connection: Connection, **entry: Any) -> int:
-    row = connection.execute(query("record_promotion"), entry).fetchone()
+def _append(connection: Connection, *, decided_by: str | None = None, **entry: Any) -> int:
+    row = connection.execute(query("record_promotion"), {**entry, "decided_by": decided_by}).fetchone()
     return int((row or {})["promotion_id"])
 
 

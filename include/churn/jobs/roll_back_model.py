@@ -4,12 +4,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from churn.core.training import SCORE_COLUMN
 from churn.db import promotions
 from churn.db.migrations import require_current_schema
-from churn.errors import ArtifactRejected, RollbackRefused
+from churn.errors import RollbackRefused
+from churn.jobs.move_production import finish, load_sound
 from churn.services import Services
 
 log = logging.getLogger(__name__)
@@ -20,7 +18,7 @@ class Rollback:
     """Which version serves now, and which did before."""
 
     model_version: int
-    replaced_version: int
+    replaced_version: int | None
     reason: str
 
     def summary(self) -> dict[str, Any]:
@@ -33,38 +31,43 @@ class Rollback:
         }
 
 
-def roll_back_model(services: Services, reason: str, model_version: int | None = None) -> Rollback:
+def roll_back_model(
+    services: Services,
+    reason: str,
+    model_version: int | None = None,
+    by: str | None = None,
+    request: str | None = None,
+) -> Rollback:
     """Make an approved version Production again; without `model_version` the one that the serving version replaced.
 
     Its artifact must have the digest that was approved, and give its own reference the probabilities that travel
-    with it. The ledger has the act before the alias moves. One decision at a time: raises AlreadyRunning. Raises
-    RollbackRefused, NoProductionModel, and ArtifactRejected; then Production stays.
+    with it. The ledger has the act, and by whom (the database role where nobody is named), before the alias moves.
+    Repeated under the same `request` it is done once: a second rollback would undo the first. One decision at a time:
+    raises AlreadyRunning. Raises RollbackRefused, NoProductionModel, and ArtifactRejected; then Production stays.
     """
     require_current_schema(services.database)
     with services.database.lock("promotion"):
+        if done := finish(services, request):
+            return Rollback(done.model_version, done.previous_version, done.reason)
         serving = services.registry.production_version().version
+        wanted, digest = _choose(services, model_version, serving)
+        load_sound(services, wanted, digest)
+        evidence = {"digest": digest, "request": request}
         with services.database.transaction() as connection:
-            wanted = model_version or promotions.replaced_by(connection, serving)
-            approved = promotions.approved_digests(connection)
-        digest = approved.get(wanted) if wanted else None
-        if wanted is None or digest is None or wanted == serving:
-            raise RollbackRefused(_why_not(wanted, serving), _what_else(set(approved) - {serving}))
-        _require_sound(services, wanted, digest)
-        with services.database.transaction() as connection:
-            promotions.record_rollback(connection, wanted, serving, reason, {"digest": digest}, services.policy)
+            promotions.record_rollback(connection, wanted, serving, reason, evidence, services.policy, by)
         services.registry.promote(wanted)
     log.info("Version %s is Production again, in place of %s: %s", wanted, serving, reason)
     return Rollback(wanted, serving, reason)
 
 
-def _require_sound(services: Services, model_version: int, digest: str) -> None:
-    model = services.registry.load(model_version, digest)
-    reference = services.registry.load_reference(model_version)
-    if not np.array_equal(model.predict(reference), reference[SCORE_COLUMN].to_numpy()):
-        raise ArtifactRejected(
-            f"Version {model_version} does not give its own reference the probabilities that it gave when it was made.",
-            "Do not use this version: retrain, or choose another approved one.",
-        )
+def _choose(services: Services, model_version: int | None, serving: int) -> tuple[int, str]:
+    """The version that may serve again, and the digest with which it was approved."""
+    with services.database.transaction() as connection:
+        wanted = model_version or promotions.replaced_by(connection, serving)
+        approved = promotions.approved_digests(connection)
+    if wanted is None or wanted not in approved or wanted == serving:
+        raise RollbackRefused(_why_not(wanted, serving), _what_else(set(approved) - {serving}))
+    return wanted, approved[wanted]
 
 
 def _why_not(wanted: int | None, serving: int) -> str:
