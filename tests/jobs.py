@@ -11,7 +11,10 @@ from psycopg.types.json import Jsonb
 
 from churn.core import training
 from churn.core.training import TrainingData
+from churn.db import promotions
+from churn.errors import NoProductionModel
 from churn.jobs.validate_customers import validate_customers
+from churn.records import Decision
 from churn.services import Services
 from churn.simulator import write_extract
 
@@ -97,6 +100,25 @@ def record_approval(services: Services, model_version: int, days_ago: float = 0,
             " VALUES ('promoted', %s, 'The challenger meets every rule.', %s, %s, now() - %s * interval '1 day')",
             (model_version, Jsonb({"digest": digest}), Jsonb(decided), days_ago),
         )
+
+
+def approve(services: Services, seed: int) -> int:
+    """Let the version of a seed become Production as the gate does: the ledger first, then the alias."""
+    try:
+        before = services.registry.production_version().version
+    except NoProductionModel:
+        before = None
+    number = promote_model(services, seed)
+    with services.database.transaction() as connection:
+        promotions.record(
+            connection,
+            decision=Decision(True, "The challenger meets every rule.", ()),
+            model_version=number,
+            previous_version=before,
+            evidence={"digest": services.registry.version(number).digest},
+            policy=services.policy,
+        )
+    return number
 
 
 def _train_and_register(services: Services, seed: int, training_seed: int, shuffled: bool) -> int:

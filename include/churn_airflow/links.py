@@ -34,11 +34,16 @@ def report_url(page: str, base_path: str = "/") -> str:
     return f"{base_path.rstrip('/')}{REPORTS_PATH}/{quote(page)}"
 
 
-def link_mlflow_run(run_id: str | None) -> None:
-    """Link the running task to its MLflow run; without a run there is no link."""
+def mlflow_run_page(run_id: str) -> str | None:
+    """The page of a run on the MLflow of the settings, or None where a browser could not open it."""
     from churn.settings import Settings
 
-    if run_id and (url := mlflow_run_url(Settings().mlflow_tracking_uri, run_id)):
+    return mlflow_run_url(Settings().mlflow_tracking_uri, run_id)
+
+
+def link_mlflow_run(run_id: str | None) -> None:
+    """Link the running task to its MLflow run; without a run there is no link."""
+    if run_id and (url := mlflow_run_page(run_id)):
         _push(MLFLOW_RUN_XCOM, url)
 
 

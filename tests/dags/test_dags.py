@@ -8,6 +8,7 @@ import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import coerce_to_core_timetable, encode_timetable
 from airflow.timetables.base import TimeRestriction
@@ -17,7 +18,8 @@ from churn.settings import PROJECT
 from churn_airflow.assets import RETRAINING_REQUESTED
 from churn_airflow.defaults import at
 
-NAMES = ["report_drift", "retrain_model", "score_customers", "settle_outcomes", "validate_customers"]
+SCHEDULED = ["report_drift", "retrain_model", "score_customers", "settle_outcomes", "validate_customers"]
+NAMES = sorted([*SCHEDULED, "roll_back_model"])
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,16 @@ def test_the_candidates_of_the_dag_are_those_of_the_library() -> None:
     assert tuple(re.findall(r'"(\w+)"', listed[1])) == CANDIDATES
 
 
+def test_a_rollback_is_by_hand_and_says_why(bag: DagBag) -> None:
+    dag = bag.dags["roll_back_model"]
+    assert dag.schedule is None
+    asked = dag.params.get_param("reason")
+    for nothing in (None, "", "  \n"):
+        with pytest.raises(ParamValidationError):
+            asked.resolve(nothing)
+    assert asked.resolve("It alarms everybody.") == "It alarms everybody."
+
+
 def test_retraining_is_weekly_or_when_asked_for(bag: DagBag) -> None:
     schedule = bag.dags["retrain_model"].schedule
     assert isinstance(schedule, AssetOrTimeSchedule)
@@ -85,6 +97,7 @@ def test_each_has_its_hour(bag: DagBag, dag_id: str, cron: str) -> None:
     assert schedule == at(cron)
 
 
+@pytest.mark.parametrize("dag", SCHEDULED, indirect=True)
 def test_a_dag_that_is_first_unpaused_waits_for_its_next_hour(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked of the scheduler's own timetable, after the way through the database's JSON."""
     timetable = decode_timetable(json.loads(json.dumps(encode_timetable(coerce_to_core_timetable(dag.schedule)))))

@@ -114,6 +114,77 @@ def test_airflow_has_no_import_error_and_every_dag_runs_green(demo: Demo) -> Non
         assert airflow.call("GET", "/dags/~/dagRuns?state=failed")["dag_runs"] == []
 
 
+def test_nobody_is_asked_where_the_policy_promotes_by_itself(demo: Demo) -> None:
+    with demo.airflow() as airflow:
+        newest = airflow.call("GET", "/dags/retrain_model/dagRuns?order_by=-run_after&limit=1")["dag_runs"][0]
+        states = {each["task_id"]: each["state"] for each in airflow.tasks("retrain_model", newest["dag_run_id"])}
+    assert states["decide_promotion"] == newest["state"] == "success"
+    assert {states[name] for name in ("present_proposal", "approve_promotion", "settle_proposal")} == {"skipped"}
+
+
+def test_a_person_lets_a_challenger_serve_and_takes_it_back(demo: Demo) -> None:
+    replaced, policy = demo.result["model_version"], Path(demo.environment["CHURN_POLICY_FILE"])
+    before, user = policy.read_text(), demo.exports["AIRFLOW_USER"]
+    _withdraw_production(demo)
+    with demo.airflow() as airflow:
+        policy.write_text(before + 'promotion_mode = "approve"\n')
+        try:
+            _approve_when_asked(airflow, airflow.trigger("retrain_model"))
+        finally:
+            policy.write_text(before)
+        promoted, proposed = _ledger(demo)[:2]
+        assert (promoted["decision"], promoted["decided_by"]) == ("promoted", user)
+        assert promoted["reason"] == f"Approved by {user}: the pilot went well"
+        assert (proposed["decision"], proposed["model_version"]) == ("proposed", promoted["model_version"])
+        _wait_until_served(demo, promoted["model_version"])
+
+        run_id = airflow.trigger("roll_back_model", {"reason": "It alarms everybody.", "model_version": replaced})
+        assert airflow.wait("roll_back_model", run_id, 120) == "success", airflow.failure("roll_back_model", run_id)
+    _wait_until_served(demo, replaced)
+    last = _ledger(demo)[0]
+    assert (last["decision"], last["previous_version"]) == ("rolled_back", promoted["model_version"])
+    assert (last["decided_by"], last["reason"]) == (user, "It alarms everybody.")
+
+
+def _withdraw_production(demo: Demo) -> None:
+    """Take the alias away by hand: whatever challenges nothing meets every rule."""
+    answer = requests.delete(
+        f"{demo.exports['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/alias",
+        json={"name": "churn", "alias": "production"},
+        timeout=10,
+    )
+    assert answer.ok, answer.text
+
+
+def _ledger(demo: Demo) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads(demo.churn("history", "--json"))
+    return entries
+
+
+def _wait_until_served(demo: Demo, version: int) -> None:
+    deadline, answered = time.monotonic() + 60, None
+    while answered != version:
+        assert time.monotonic() < deadline, f"the API answers with version {answered}, not {version}"
+        time.sleep(0.5)
+        answered = requests.post(f"{demo.exports['CHURN_API_URL']}/predict", json=VERBATIM, timeout=10).json()[
+            "model_version"
+        ]
+
+
+def _approve_when_asked(airflow: AirflowRest, run_id: str) -> None:
+    """Say yes as often as it is asked: an answer in the first second can be lost, and the task then asks again."""
+    run = f"/dags/retrain_model/dagRuns/{run_id}"
+    deadline = time.monotonic() + 300
+    while (state := airflow.call("GET", run)["state"]) not in ("success", "failed"):
+        assert time.monotonic() < deadline, airflow.failure("retrain_model", run_id)
+        for task in airflow.tasks("retrain_model", run_id):
+            if task["state"] == "awaiting_input":
+                answer = {"chosen_options": ["Approve"], "params_input": {"reason": "the pilot went well"}}
+                airflow.call("PATCH", f"{run}/taskInstances/{task['task_id']}/-1/hitlDetails", answer)
+        time.sleep(0.5)
+    assert state == "success", airflow.failure("retrain_model", run_id)
+
+
 def test_the_same_night_again_leaves_the_same_rows(demo: Demo) -> None:
     before = demo.published()
     with demo.airflow() as airflow:

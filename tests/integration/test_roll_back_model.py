@@ -18,30 +18,11 @@ from churn.settings import Settings
 from churn_api.app import create_app
 from churn_api.production import ProductionModel
 from tests.conftest import TestDatabase
-from tests.jobs import admit_simulated, promote_model, register_model
+from tests.jobs import admit_simulated, approve, promote_model, register_model
 from tests.nights import published
 
 REASON = "The new one alarms everybody."
 CUSTOMER = {"tenure": 12, "MonthlyCharges": 70.5, "Contract": "Month-to-month"}
-
-
-def approve(services: Services, seed: int) -> int:
-    """Let the version of a seed become Production as the gate does: the ledger first, then the alias."""
-    try:
-        before = services.registry.production_version().version
-    except NoProductionModel:
-        before = None
-    number = promote_model(services, seed)
-    with services.database.transaction() as connection:
-        promotions.record(
-            connection,
-            decision=Decision(True, "The challenger meets every rule.", ()),
-            model_version=number,
-            previous_version=before,
-            evidence={"digest": services.registry.version(number).digest},
-            policy=services.policy,
-        )
-    return number
 
 
 def ledger(services: Services) -> list[tuple[str, int, int | None, str]]:

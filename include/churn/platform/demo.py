@@ -21,7 +21,9 @@ from churn.services import Services
 from churn.settings import Settings
 from churn.simulator import write_extract
 
-DAGS = ("validate_customers", "retrain_model", "score_customers", "report_drift", "settle_outcomes")
+DAGS = (
+    "validate_customers", "retrain_model", "score_customers", "report_drift", "settle_outcomes", "roll_back_model",
+)  # fmt: skip
 STORY = DAGS[:4]
 SIMULATED_CUSTOMERS = 7_043
 SIMULATED_SEED = 1
