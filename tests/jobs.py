@@ -1,6 +1,7 @@
 """What tests of jobs start from: admitted customers and a Production model."""
 
 import dataclasses
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ _registered: dict[tuple[str, int, int, bool], int] = {}
 def with_changes(services: Services, **changes: Any) -> Services:
     """The same services but for what is named."""
     return dataclasses.replace(services, **changes)
+
+
+def light_policy(**decisions: Any) -> str:
+    """The text of a policy file whose searches are short; `decisions` change it further."""
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in (LIGHT | decisions).items())
 
 
 def lightly(services: Services, **decisions: Any) -> Services:

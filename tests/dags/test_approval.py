@@ -20,12 +20,12 @@ from churn.platform.postgres import create_database
 from churn.services import Services
 from churn.settings import PROJECT
 from tests.conftest import TestServer
-from tests.jobs import admit_simulated, approve
+from tests.jobs import admit_simulated, approve, light_policy
 from tests.server import Server, random_free_port
 
 PASSWORD = "only-for-tests"
 AIRFLOW = [sys.executable, "-m", "airflow"]
-LENIENT = "minimum_auc = 0.5\nmaximum_calibration_error = 1.0\n"
+LENIENT = light_policy(minimum_auc=0.5, maximum_calibration_error=1.0)
 Ledger = list[dict[str, Any]]
 
 

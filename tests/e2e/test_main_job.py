@@ -18,7 +18,7 @@ from churn.db.database import Database
 from churn.platform.airflow_rest import AirflowRest
 from churn.platform.ports import LOOPBACK
 from churn.simulator import write_extract
-from tests.jobs import LIGHT
+from tests.jobs import light_policy
 from tests.server import random_free_port
 
 CHURN = [str(Path(sys.executable).with_name("churn"))]
@@ -69,8 +69,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     first = random_free_port()
     policy = home.parent / "policy.toml"
-    decisions = {"drifted_column_rate": 0.1, "drifted_reports_needed": 1, "drifted_reports_of": 1, **LIGHT}
-    policy.write_text("".join(f"{name} = {value}\n" for name, value in decisions.items()))
+    policy.write_text(light_policy(drifted_column_rate=0.1, drifted_reports_needed=1, drifted_reports_of=1))
     environment |= {
         "CHURN_HOME": str(home),
         "CHURN_POLICY_FILE": str(policy),

@@ -25,7 +25,7 @@ from churn.jobs import decide_promotion as job
 from churn.jobs.decide_promotion import Retraining
 from churn.jobs.gather_evidence import gather_evidence, judge
 from churn.jobs.plan_training import TrainingPlan, frozen_rows, plan_training
-from churn.jobs.train_candidate import TrainedCandidate
+from churn.jobs.train_candidate import train_candidate
 from churn.mlflow_server import client_of
 from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
@@ -36,6 +36,7 @@ from tests.conftest import TestMlflow
 from tests.jobs import (
     admit_simulated,
     approve_model,
+    lightly,
     promote_model,
     record_approval,
     simulated_training,
@@ -137,6 +138,12 @@ def test_models_judged_on_other_customers_are_not_compared() -> None:
 
 
 @pytest.fixture
+def services(services: Services) -> Services:
+    """Real services whose searches are short."""
+    return lightly(services)
+
+
+@pytest.fixture
 def plan(services: Services) -> TrainingPlan:
     """A retraining that is planned, on 2,000 simulated customers."""
     admit_simulated(services, count=2_000)
@@ -145,7 +152,7 @@ def plan(services: Services) -> TrainingPlan:
 
 def decide(services: Services, plan: TrainingPlan) -> Retraining:
     """The decision of a retraining that has found the logistic regression to be best."""
-    return job.decide_promotion(services, plan, [TrainedCandidate("logistic", plan.mlflow_run_id, 0.84, 0.01)])
+    return job.decide_promotion(services, plan, [train_candidate(services, plan, "logistic")])
 
 
 def ledger(services: Services) -> list[dict[str, Any]]:
@@ -318,7 +325,7 @@ def test_where_a_person_decides_an_approved_version_is_proposed_and_production_s
     services: Services, plan: TrainingPlan
 ) -> None:
     serving = approve_model(services, shuffled=True)
-    careful = with_changes(services, policy=Policy(promotion_mode="approve"))
+    careful = lightly(services, promotion_mode="approve")
     result = decide(careful, plan)
     assert result.decision.approved
     assert result.awaits_approval

@@ -17,7 +17,7 @@ from churn.policy import Policy
 from churn.records import Decision
 from churn.registry import MODEL_NAME
 from churn.services import Services
-from tests.jobs import admit_simulated, register_model, with_changes
+from tests.jobs import admit_simulated, lightly, register_model
 from tests.jobs import promote_model as make_production
 
 APPROVED = Decision(True, "The challenger meets every rule.", ())
@@ -27,7 +27,7 @@ REASON = "Looks right in the campaign's pilot."
 @pytest.fixture
 def services(services: Services) -> Services:
     """Services whose policy leaves promotions to people."""
-    return with_changes(services, policy=Policy(promotion_mode="approve"))
+    return lightly(services, promotion_mode="approve")
 
 
 def serving(services: Services) -> int | None:
