@@ -54,7 +54,7 @@ def publish_unchecked(services: Services, run: ScoringRun) -> ScoringRun:
     with services.database.transaction() as connection:
         scores.rank(connection, run)
         scores.seal(connection, run)
-        scores.mark_explained(connection, run, 0)
+        scores.mark_explained(connection, run)
         scores.seal_reasons(connection, run)
         scoring_runs.mark_checked(connection, run, Decision(True, "not checked", ()))
         publications.publish(connection, run)

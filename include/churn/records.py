@@ -257,7 +257,8 @@ class ScoringPart:
     """A key range of a run: customers from `from_key` (None: the first) to just before `before_key` (None: the last).
 
     `attempt` is the fencing token: only the attempt that claimed the part last can finish it.
-    `carried_count` of its rows were taken over unchanged from the base run.
+    `carried_count` of its rows were taken over unchanged from the base run. Whoever has the probability
+    `explained_from` or more got reasons with the score; None: nobody did.
     """
 
     scoring_run_id: int
@@ -270,6 +271,7 @@ class ScoringPart:
     row_count: int | None = None
     carried_count: int | None = None
     unknown_counts: dict[str, int] | None = None
+    explained_from: float | None = None
     finished_at: datetime | None = None
 
 

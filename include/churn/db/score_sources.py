@@ -18,15 +18,17 @@ def changed_customers_of(run: ScoringRun, part: ScoringPart, base: ScoringRun) -
     )
 
 
-def risky_customers_of(run: ScoringRun, lowest_probability: float) -> sql.Composed:
-    """The customers of a loaded run, sealed or not, from a probability on."""
+def risky_customers_of(run: ScoringRun, part: ScoringPart, lowest: float, before: float) -> sql.Composed:
+    """The customers of one part of a sealed run with `lowest` <= probability < `before`."""
     return sql.SQL(
-        "churn.customer_history AS history JOIN {scores} AS scores USING (customer_id)"
-        " WHERE history.extract_id = {extract} AND scores.churn_probability >= {lowest}"
+        "churn.customer_history AS history JOIN churn.scores AS scores USING (customer_id)"
+        " WHERE {in_part} AND scores.scoring_run_id = {run}"
+        " AND scores.churn_probability >= {lowest} AND scores.churn_probability < {before}"
     ).format(
-        scores=sql.Identifier("churn", f"scores_{int(run.scoring_run_id)}"),
-        extract=sql.Literal(run.extract_id),
-        lowest=sql.Literal(lowest_probability),
+        in_part=in_part(run, part),
+        run=sql.Literal(run.scoring_run_id),
+        lowest=sql.Literal(lowest),
+        before=sql.Literal(before),
     )
 
 

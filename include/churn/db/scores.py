@@ -1,7 +1,8 @@
 """The scores and reasons of a run: loaded without a key, sealed as a partition, summarised, compared, dropped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -16,6 +17,8 @@ from churn.records import ScoreSummary, ScoringPart, ScoringRun
 
 SCORES = pa.schema([("customer_id", pa.string()), ("churn_probability", pa.float64())])
 REASONS = pa.schema([("customer_id", pa.string()), ("reasons", pa.list_(pa.string()))])
+EXPLAINED_SCORES = pa.unify_schemas([SCORES, REASONS])  # without reasons where they are null
+BATCHES_A_COPY = 32  # about half a million customers; the reasons of some of them are kept in memory
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,27 @@ def open_tables(connection: Connection, run: ScoringRun) -> None:
 
 
 def load(connection: Connection, run: ScoringRun, batches: Iterable[pa.RecordBatch]) -> int:
-    """Copy batches of SCORES into the run's table; return the row count."""
-    return _copy(connection, _table("scores", run), SCORES, batches)
+    """Copy batches of EXPLAINED_SCORES into the run's two tables; return the count of scores.
+
+    A connection does one COPY at a time: scores stream, and the reasons of a number of batches follow them.
+    """
+    row_count, left = 0, iter(batches)
+    explained: list[pa.RecordBatch] = []
+    while copied := _copy(
+        connection, _table("scores", run), SCORES, _set_apart(islice(left, BATCHES_A_COPY), explained)
+    ):
+        row_count += copied
+        load_reasons(connection, run, explained)
+        explained.clear()
+    return row_count
+
+
+def _set_apart(batches: Iterable[pa.RecordBatch], explained: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The scores of each batch; its reasons go to `explained`."""
+    for batch in batches:
+        if batch["reasons"].null_count < len(batch):
+            explained.append(batch.filter(batch["reasons"].is_valid()).select(REASONS.names))
+        yield batch.select(SCORES.names)
 
 
 def load_reasons(connection: Connection, run: ScoringRun, batches: Iterable[pa.RecordBatch]) -> int:
@@ -86,10 +108,17 @@ def seal(connection: Connection, run: ScoringRun) -> None:
     connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "scores"})
 
 
-def mark_explained(connection: Connection, run: ScoringRun, explained_count: int) -> None:
-    """Record how many customers got reasons, in the transaction that loads them."""
-    parameters = {"scoring_run_id": run.scoring_run_id, "explained_count": explained_count}
-    connection.execute(query("mark_run_explained"), parameters)
+def withdraw_reasons(connection: Connection, run: ScoringRun, from_probability: float, before: float) -> None:
+    """Take back the reasons of customers of a ranked run with `from_probability` <= probability < `before`."""
+    bounds = {"from_probability": from_probability, "before_probability": before}
+    connection.execute(query("withdraw_reasons"), {"scoring_run_id": run.scoring_run_id, **bounds})
+
+
+def mark_explained(connection: Connection, run: ScoringRun) -> int:
+    """Count and record how many customers have reasons, in the transaction that completes them."""
+    statement = sql.SQL(query("mark_run_explained")).format(reasons=_table("score_reasons", run))
+    row = connection.execute(statement, {"scoring_run_id": run.scoring_run_id}).fetchone() or {}
+    return int(row.get("explained_count", 0))
 
 
 def seal_reasons(connection: Connection, run: ScoringRun) -> None:

@@ -1,4 +1,4 @@
-"""One part of a run: COPY out, predict, COPY in, overlapped and in bounded memory; rows and marker commit together."""
+"""One part of a run: COPY out, predict, explain, COPY in, overlapped and in bounded memory; all commits together."""
 
 import logging
 from collections import Counter
@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from churn.core.engines import Engine
-from churn.core.features import FeatureEncoder
 from churn.core.model import ChurnModel
 from churn.core.prefetch import prefetched
 from churn.db import scores, scoring_parts, scoring_runs
@@ -18,6 +17,7 @@ from churn.db.feature_stream import CustomerBlock, read_blocks
 from churn.db.score_sources import changed_customers_of, customers_of
 from churn.errors import ScoresUnusable
 from churn.jobs.choose_engine import choose_engine
+from churn.jobs.explain_scores import Explanation, explanation_beside_scores
 from churn.jobs.reject_run import reject_run
 from churn.records import Decision, Rule, ScoringPart, ScoringRun
 from churn.services import Services
@@ -59,13 +59,15 @@ def _score(
     engine: Engine,
 ) -> ScoringPart:
     source, carried_count = customers_of(run, part), 0
+    explanation = explanation_beside_scores(services, connection, run, model)
     if run.base_run_id is not None:
         base = scoring_runs.get(connection, run.base_run_id)
         carried_count = scores.carry_over(connection, run, part, base)
         source = changed_customers_of(run, part, base)
+        explanation = replace(explanation, lowest=None)  # of those who are carried over nothing is read
     unknown: Counter[str] = Counter()
     blocks = read_blocks(services.database, model.encoder, source)
-    with closing(prefetched(_scored(blocks, model.encoder, engine, unknown))) as batches:
+    with closing(prefetched(_scored(blocks, engine, explanation, unknown))) as batches:
         row_count = carried_count + scores.load(connection, run, batches)
     scored = replace(
         part,
@@ -74,6 +76,7 @@ def _score(
         row_count=row_count,
         carried_count=carried_count,
         unknown_counts=dict(sorted(unknown.items())),
+        explained_from=explanation.lowest,
     )
     finished = scoring_parts.finish(connection, scored)
     log.info("Part %s: %s customers by %s.", part.part_number, f"{row_count:,}", engine.name)
@@ -81,19 +84,22 @@ def _score(
 
 
 def _scored(
-    blocks: Generator[CustomerBlock, None, None], encoder: FeatureEncoder, engine: Engine, unknown: Counter[str]
+    blocks: Generator[CustomerBlock, None, None], engine: Engine, explanation: Explanation, unknown: Counter[str]
 ) -> Generator[pa.RecordBatch, None, None]:
-    """Predict block by block, counting the cells that the model had to do without."""
-    count = 0
+    """Predict and explain block by block, counting the cells that the model had to do without."""
+    count, names = 0, explanation.encoder.names
     with closing(blocks):
         for block in blocks:
             probabilities = engine.probabilities(block.matrix)
             _require_probabilities(block, probabilities)
             missing = np.isnan(block.matrix).sum(axis=0)
-            unknown.update({name: int(cells) for name, cells in zip(encoder.names, missing, strict=True) if cells})
+            unknown.update({name: int(cells) for name, cells in zip(names, missing, strict=True) if cells})
             count += len(block)
             log.debug("Scored %s customers.", f"{count:,}")
-            yield pa.record_batch([block.customer_ids, pa.array(probabilities)], schema=scores.SCORES)
+            reasons = explanation.reasons_of(block.matrix, probabilities)
+            yield pa.record_batch(
+                [block.customer_ids, pa.array(probabilities), reasons], schema=scores.EXPLAINED_SCORES
+            )
 
 
 def _require_probabilities(block: CustomerBlock, probabilities: np.ndarray) -> None:
