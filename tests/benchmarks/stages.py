@@ -23,7 +23,7 @@ from churn.core.feature_packing import FeaturePacking
 from churn.core.features import FeatureEncoder
 from churn.db import scores, scoring_runs
 from churn.db.database import Connection
-from churn.db.feature_stream import read_blocks, select_features
+from churn.db.feature_stream import COPY_FORMAT, read_blocks, select_features
 from churn.records import ScoringRun
 from churn.services import Services
 from tests.benchmarks.ours import ready_services
@@ -115,7 +115,7 @@ async def _drain(services: Services, statement: str) -> Cost:
     reader = await asyncpg.connect(services.database.url)
     try:
         with _costing(reader.get_server_pid()) as cost:
-            await reader.copy_from_query(statement, output=nowhere, format="csv")
+            await reader.copy_from_query(statement, output=nowhere, format=COPY_FORMAT)
     finally:
         await reader.close()
     return cost

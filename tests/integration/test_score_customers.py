@@ -25,6 +25,12 @@ from tests.nights import COLUMNS, current_customers, finish, published, run_of
 from tests.server import random_free_port
 
 
+def scored(keys: pa.Array, probabilities: np.ndarray) -> pa.RecordBatch:
+    """A batch of scores without reasons."""
+    reasons = pa.nulls(len(keys), scores.EXPLAINED_SCORES.field("reasons").type)
+    return pa.record_batch([keys, pa.array(probabilities), reasons], schema=scores.EXPLAINED_SCORES)
+
+
 def test_every_customer_gets_the_models_own_probability(services: Services, churn_database: TestDatabase) -> None:
     admit_simulated(services, count=2_500)
     version = promote_model(services)
@@ -219,7 +225,7 @@ def test_a_run_that_fails_its_checks_leaves_the_published_table(services: Servic
     stricter = with_changes(services, policy=Policy(high_risk_from=0.7))
     run = night.open_run(stricter)
     keys = pa.array(current_customers(services).customerID.tolist())
-    everyone_the_same = pa.record_batch([keys, pa.array(np.full(300, 0.265))], schema=scores.SCORES)
+    everyone_the_same = scored(keys, np.full(300, 0.265))
     with services.database.transaction() as connection:
         part = scoring_parts.claim(connection, run.scoring_run_id, 1)
         count = scores.load(connection, run, [everyone_the_same])
@@ -237,7 +243,7 @@ def test_a_sealed_run_takes_no_more_rows(services: Services) -> None:
     admit_simulated(services, count=300)
     promote_model(services)
     run = night.score_customers(services)
-    late = pa.record_batch([pa.array(["0000-LATE"]), pa.array([0.5])], schema=scores.SCORES)
+    late = scored(pa.array(["0000-LATE"]), np.array([0.5]))
     with pytest.raises(Exception, match="permission denied"), services.database.transaction() as connection:
         scores.load(connection, run, [late])
 

@@ -28,8 +28,8 @@ def read(encoder: FeatureEncoder, rows: list[Row]) -> np.ndarray:
         packed(tuple(place for place in packing.computed if place.word == word), rows)
         for word in range(1, packing.computed_word_count + 1)
     ]
-    numbers = [np.array([row[column.name] for row in rows], dtype=np.float64) for column in packing.numbers]
-    return packing.unpack([packed(STORED, rows), *computed], numbers, len(rows))
+    numbers = np.array([[row[column.name] for column in packing.numbers] for row in rows], dtype=np.float64)
+    return packing.unpack(np.column_stack([packed(STORED, rows), *computed]), numbers)
 
 
 def random_rows(count: int, *more: str) -> list[Row]:
@@ -83,7 +83,7 @@ def test_a_feature_that_the_contract_no_longer_has_stays_unknown() -> None:
 
 def test_numbers_lose_their_negative_zero_and_infinity_is_unknown() -> None:
     packing = FeaturePacking.of(FeatureEncoder((EncodedColumn("tenure"),)))
-    matrix = packing.unpack([np.zeros(3, dtype=np.int64)], [np.array([-0.0, np.inf, 3.5])], 3)
+    matrix = packing.unpack(np.zeros((3, 1), dtype=np.int64), np.array([[-0.0], [np.inf], [3.5]]))
     assert str(matrix[0, 0]) == "0.0"
     assert np.isnan(matrix[1, 0])
     assert matrix[2, 0] == 3.5
@@ -94,7 +94,7 @@ def test_the_code_after_the_last_category_is_the_unknown_one(count: int) -> None
     categories = tuple(f"value {i}" for i in range(count))
     (place,) = lay_out([("Contract", categories)])
     assert place.unknown_code == count < 1 << place.bits
-    assert np.isnan(place.unpack([np.array([count])], categories)).all()
+    assert np.isnan(place.values(categories)[count])
 
 
 def test_more_categories_than_a_word_holds_go_to_the_next_and_none_reaches_the_sign() -> None:

@@ -7,12 +7,17 @@ that the contract has forgotten since, and the model still knows, are packed by 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from churn.columns import FEATURES
 from churn.core.features import EncodedColumn, FeatureEncoder, Matrix
+
+if TYPE_CHECKING:  # numba takes a second to import
+    from churn.core.packing_kernels import Sources
 
 WORD_BITS = 62  # of a signed 64-bit integer, its sign left alone
 
@@ -39,13 +44,13 @@ class Place:
         """The code of a value that is not one of the categories."""
         return len(self.categories)
 
-    def unpack(self, words: Sequence[NDArray[np.int64]], known: tuple[str, ...]) -> Matrix:
-        """What an encoder with the categories `known` makes of the packed values: an index of its own, or NaN."""
+    def values(self, known: tuple[str, ...]) -> Matrix:
+        """What an encoder with the categories `known` makes of each code: an index of its own, or NaN."""
         values = np.full(1 << self.bits, np.nan)
         for code, category in enumerate(self.categories):
             if category in known:
                 values[code] = known.index(category)
-        return values[(words[self.word] >> self.shift) & ((1 << self.bits) - 1)]
+        return values
 
 
 def lay_out(columns: Sequence[tuple[str, tuple[str, ...]]], first_word: int = 0) -> tuple[Place, ...]:
@@ -97,18 +102,37 @@ class FeaturePacking:
         """How many words the statement has to compute."""
         return self.computed[-1].word if self.computed else 0
 
-    def unpack(self, words: Sequence[NDArray[np.int64]], numbers: Sequence[Matrix], count: int) -> Matrix:
-        """Turn what was read of `count` customers into the (count, features) matrix that the encoder would give.
+    @property
+    def word_count(self) -> int:
+        """How many words are read of a customer."""
+        return 1 + self.computed_word_count
 
-        `words` are the stored word and the computed ones, `numbers` the columns of that name; each is (count,).
+    def unpack(self, words: NDArray[np.int64], numbers: Matrix) -> Matrix:
+        """Turn what was read of n customers into the (n, features) matrix that the encoder would give.
+
+        `words` (n, word_count) are the stored word and the computed ones, `numbers` the columns of that name.
         """
-        matrix = np.full((count, len(self.encoder.columns)), np.nan)
+        from churn.core.packing_kernels import unpack
+
+        return unpack(words, numbers, self._sources)
+
+    @cached_property
+    def _sources(self) -> "Sources":
+        from churn.core.packing_kernels import Sources
+
         places = {place.name: place for place in (*STORED, *self.computed)}
-        cells = dict(zip((column.name for column in self.numbers), numbers, strict=True))
-        for position, column in enumerate(self.encoder.columns):
-            if column.categories is not None and column.name in places:
-                matrix[:, position] = places[column.name].unpack(words, column.categories)
-            elif column.name in cells:
-                read = cells[column.name]
-                matrix[:, position] = np.where(np.isfinite(read), read + 0.0, np.nan)  # -0.0 and 0.0 are one number
-        return matrix
+        numbers = [column.name for column in self.numbers]
+        columns = self.encoder.columns
+        packed = [places.get(column.name) if column.categories is not None else None for column in columns]
+        values = [
+            place.values(column.categories or ()) if place else np.empty(0)
+            for place, column in zip(packed, columns, strict=True)
+        ]
+        return Sources(
+            word=np.array([place.word if place else -1 for place in packed]),
+            shift=np.array([place.shift if place else 0 for place in packed]),
+            mask=np.array([(1 << place.bits) - 1 if place else 0 for place in packed]),
+            first=np.cumsum([0, *map(len, values)])[:-1],
+            values=np.concatenate(values),
+            number=np.array([numbers.index(column.name) if column.name in numbers else -1 for column in columns]),
+        )

@@ -18,7 +18,7 @@ from churn.records import ScoreSummary, ScoringPart, ScoringRun
 SCORES = pa.schema([("customer_id", pa.string()), ("churn_probability", pa.float64())])
 REASONS = pa.schema([("customer_id", pa.string()), ("reasons", pa.list_(pa.string()))])
 EXPLAINED_SCORES = pa.unify_schemas([SCORES, REASONS])  # without reasons where they are null
-BATCHES_A_COPY = 32  # about half a million customers; the reasons of some of them are kept in memory
+BATCHES_A_COPY = 16  # about 200,000 customers; the reasons of some of them are kept in memory
 
 
 @dataclass(frozen=True)
