@@ -17,7 +17,7 @@ BEFORE_THE_COMMIT = [
     Place("before", "churn.db.scoring_parts.finish"),
     Place("before", "churn.jobs.score_customers.check_scores"),
     Place("before", "churn.db.scores.query", "mark_run_scored"),
-    Place("during", "churn.jobs.explain_scores.prefetched"),
+    Place("before", "churn.db.scores.query", "mark_run_explained"),
     Place("before", "churn.db.scoring_runs.mark_checked"),
     Place("after", "churn.db.publications.publish"),
 ]

@@ -29,7 +29,7 @@ END_WRITER = (
 
 @dataclass(frozen=True)
 class LargeRun:
-    """A run of many customers, all of whom get reasons, when its parts are done."""
+    """A first run of many customers, most of whom get reasons when they are ranked; its parts are done."""
 
     services: Services
     database: TestDatabase
@@ -63,7 +63,7 @@ def large_run(
     """The run of one test in a database of its own."""
     database = postgres.copy(large_template, f"large_{abs(hash(request.node.nodeid)) % 10**12}")
     policy_file = tmp_path / "policy.toml"
-    policy_file.write_text("takeover_after_seconds = 1\nreasons_for_all_up_to = 1_000_000\n", "utf-8")
+    policy_file.write_text("takeover_after_seconds = 1\nreasons_for_all_up_to = 0\nreasons_top_deciles = 9\n", "utf-8")
     opened = open_services(database, mlflow_server, tmp_path)
     services = with_changes(opened, policy=Policy.load(policy_file))
     promote_model(services)

@@ -27,8 +27,8 @@ from tests.server import random_free_port
 
 def scored(keys: pa.Array, probabilities: np.ndarray) -> pa.RecordBatch:
     """A batch of scores without reasons."""
-    reasons = pa.nulls(len(keys), scores.EXPLAINED_SCORES.field("reasons").type)
-    return pa.record_batch([keys, pa.array(probabilities), reasons], schema=scores.EXPLAINED_SCORES)
+    reasons = pa.nulls(len(keys), scores.REASONS.field("reasons").type)
+    return pa.record_batch([keys, pa.array(probabilities), reasons], schema=scores.REASONS)
 
 
 def test_every_customer_gets_the_models_own_probability(services: Services, churn_database: TestDatabase) -> None:

@@ -92,6 +92,34 @@ def test_changed_mode_equals_full_mode_on_twenty_simulated_nights_and_old_scores
         assert explained.snapshot_date == day
 
 
+@pytest.mark.parametrize(("stays", "is_riskier"), [("tenure < 20", True), ("tenure >= 20", False)])
+def test_whoever_was_expected_at_the_top_those_who_are_there_have_their_reasons_and_nobody_else(
+    services: Services, stays: str, is_riskier: bool
+) -> None:
+    """Some of a riskier table were explained for nothing; of a less risky one too few were."""
+    policy = Policy(
+        reasons_top_deciles=2, reasons_for_all_up_to=0, part_row_count=300, maximum_mean_shift=1.0,
+        maximum_decile_shift=1.0, minimum_row_count_ratio=0.1, maximum_lost_customers_rate=1.0,
+    )  # fmt: skip
+    services = with_changes(services, policy=policy)
+    promote_model(services)
+    (frame,) = simulate(1_500, seed=6, with_churn=False)
+    admit(services, frame, DAY - timedelta(days=1))
+    first = score_customers(services)
+    assert {part.explained_from for part in parts_of(services, first.scoring_run_id)} == {None}
+    admit(services, frame.astype({"tenure": int}).query(stays), DAY)
+    run = score_customers(services)
+    table = published(services.database)
+    (expected_from,) = {part.explained_from for part in parts_of(services, run.scoring_run_id)}
+    assert (expected_from < table[table.decile <= 2].churn_probability.min()) == is_riskier
+    assert run.explained_count == (table.decile <= 2).sum() > 50
+    assert table[table.decile > 2].reasons.isna().all()
+    score_customers(with_changes(services, policy=policy.model_copy(update={"reasons_top_deciles": 10})))
+    of_everybody = published(services.database)
+    assert of_everybody.reasons.notna().all()
+    assert table[table.decile <= 2].reasons.tolist() == of_everybody[of_everybody.decile <= 2].reasons.tolist()
+
+
 CALIBRATED: list[tuple[Kind, Method]] = [
     *((kind, "none") for kind in CANDIDATES),
     ("lightgbm", "platt"),

@@ -32,8 +32,8 @@ class Sources(NamedTuple):
 @njit(cache=True, nogil=True)
 def _big_endian(data: NDArray[np.uint8], place: int, size: int) -> Any:
     number = np.int64(0)
-    for byte in data[place : place + size]:
-        number = (number << 8) | np.int64(byte)
+    for at in range(place, place + size):  # a slice would count its references
+        number = (number << 8) | np.int64(data[at])
     return number
 
 
@@ -66,7 +66,8 @@ def split_rows(
             at += 4 if is_null else 12
         if not is_whole:
             break
-        keys[ends[row] : ends[row] + length] = data[place + 6 : place + 6 + length]
+        for byte in range(length):
+            keys[ends[row] + byte] = data[place + 6 + byte]
         ends[row + 1] = ends[row] + length
         place, row = at, row + 1
     return row, place

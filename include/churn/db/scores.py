@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import psycopg
@@ -16,9 +15,8 @@ from churn.db.scoring_parts import of_run
 from churn.records import ScoreSummary, ScoringPart, ScoringRun
 
 SCORES = pa.schema([("customer_id", pa.string()), ("churn_probability", pa.float64())])
-REASONS = pa.schema([("customer_id", pa.string()), ("reasons", pa.list_(pa.string()))])
-EXPLAINED_SCORES = pa.unify_schemas([SCORES, REASONS])  # without reasons where they are null
-BATCHES_A_COPY = 16  # about 200,000 customers; the reasons of some of them are kept in memory
+REASONS = SCORES.append(pa.field("reasons", pa.list_(pa.string())))
+REASONS_A_COPY = 50_000  # so many are kept in memory while scores stream
 
 
 @dataclass(frozen=True)
@@ -51,31 +49,30 @@ def open_tables(connection: Connection, run: ScoringRun) -> None:
 
 
 def load(connection: Connection, run: ScoringRun, batches: Iterable[pa.RecordBatch]) -> int:
-    """Copy batches of EXPLAINED_SCORES into the run's two tables; return the count of scores.
+    """Copy batches of REASONS, null for who has none, into the run's two tables; return the count of scores.
 
-    A connection does one COPY at a time: scores stream, and the reasons of a number of batches follow them.
+    A connection does one COPY at a time: scores stream, and every now and then the reasons of some of them follow.
     """
     row_count, left = 0, iter(batches)
     explained: list[pa.RecordBatch] = []
-    while copied := _copy(
-        connection, _table("scores", run), SCORES, _set_apart(islice(left, BATCHES_A_COPY), explained)
-    ):
+    while copied := _copy(connection, _table("scores", run), SCORES, _set_apart(left, explained)):
         row_count += copied
         load_reasons(connection, run, explained)
         explained.clear()
     return row_count
 
 
-def _set_apart(batches: Iterable[pa.RecordBatch], explained: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The scores of each batch; its reasons go to `explained`."""
+def _set_apart(batches: Iterator[pa.RecordBatch], explained: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The scores of each batch, until there are REASONS_A_COPY rows with reasons in `explained`."""
     for batch in batches:
-        if batch["reasons"].null_count < len(batch):
-            explained.append(batch.filter(batch["reasons"].is_valid()).select(REASONS.names))
+        explained.append(batch.filter(batch["reasons"].is_valid()))
         yield batch.select(SCORES.names)
+        if sum(map(len, explained)) >= REASONS_A_COPY:
+            return
 
 
 def load_reasons(connection: Connection, run: ScoringRun, batches: Iterable[pa.RecordBatch]) -> int:
-    """Copy batches of REASONS into the run's table of reasons; return the row count."""
+    """Copy batches of REASONS, of explained customers only, into the run's table of reasons; return the row count."""
     return _copy(connection, _table("score_reasons", run), REASONS, batches)
 
 
@@ -108,10 +105,9 @@ def seal(connection: Connection, run: ScoringRun) -> None:
     connection.execute(query("seal_score_table"), {"scoring_run_id": run.scoring_run_id, "base": "scores"})
 
 
-def withdraw_reasons(connection: Connection, run: ScoringRun, from_probability: float, before: float) -> None:
-    """Take back the reasons of customers of a ranked run with `from_probability` <= probability < `before`."""
-    bounds = {"from_probability": from_probability, "before_probability": before}
-    connection.execute(query("withdraw_reasons"), {"scoring_run_id": run.scoring_run_id, **bounds})
+def withdraw_reasons(connection: Connection, run: ScoringRun, before: float) -> None:
+    """Take the reasons of a ranked run back that customers below a probability got with their scores."""
+    connection.execute(query("withdraw_reasons"), {"scoring_run_id": run.scoring_run_id, "before": before})
 
 
 def mark_explained(connection: Connection, run: ScoringRun) -> int:

@@ -82,7 +82,7 @@ def _put_right(
     parts = scoring_parts.of_run(connection, run.scoring_run_id)
     explained_from = [inf if part.explained_from is None else part.explained_from for part in parts]
     if min(explained_from) < lowest:
-        scores.withdraw_reasons(connection, run, min(explained_from), lowest)
+        scores.withdraw_reasons(connection, run, lowest)
     for part, before in zip(parts, explained_from, strict=True):
         if before > lowest:
             source = risky_customers_of(run, part, lowest, before)
@@ -118,7 +118,8 @@ def _explained(
     with closing(blocks):
         for block in blocks:
             reasons = explanation.reasons_of(block.matrix, np.full(len(block), inf))
-            yield pa.record_batch([block.customer_ids, reasons], schema=scores.REASONS)
+            ranked = pa.nulls(len(block), pa.float64())  # nobody of them is below the cut
+            yield pa.record_batch([block.customer_ids, ranked, reasons], schema=scores.REASONS)
 
 
 def _as_lists(reasons: Reasons, chosen: NDArray[np.bool_]) -> pa.ListArray:

@@ -97,9 +97,7 @@ def _scored(
             count += len(block)
             log.debug("Scored %s customers.", f"{count:,}")
             reasons = explanation.reasons_of(block.matrix, probabilities)
-            yield pa.record_batch(
-                [block.customer_ids, pa.array(probabilities), reasons], schema=scores.EXPLAINED_SCORES
-            )
+            yield pa.record_batch([block.customer_ids, pa.array(probabilities), reasons], schema=scores.REASONS)
 
 
 def _require_probabilities(block: CustomerBlock, probabilities: np.ndarray) -> None:

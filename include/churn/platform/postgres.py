@@ -24,6 +24,8 @@ from churn.errors import PlatformError
 from churn.platform.ports import LOOPBACK
 
 OS_USER = "churn-postgres"
+# A night of millions of customers writes more log than PostgreSQL's 1 GB: it would flush everything again and again.
+OPTIONS = ("-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "max_wal_size=4GB")
 SHARED_ROOT = Path("/var/lib/churn-postgres")
 
 
@@ -91,13 +93,12 @@ class EmbeddedPostgres:
     def command(self, port: int) -> list[str]:
         """The command line of the server on loopback and this port, without any Unix socket."""
         return [
-            str(self.install / "bin" / "postgres"), "-D", str(self.data), "-h", LOOPBACK, "-p", str(port),
-            "-c", "unix_socket_directories=", "-c", "max_connections=200",
+            str(self.install / "bin" / "postgres"), "-D", str(self.data), "-h", LOOPBACK, "-p", str(port), *OPTIONS,
         ]  # fmt: skip
 
     def start(self, port: int, log: Path) -> None:
         """Start the server outside a supervisor and wait until it answers, for tests and one-off commands."""
-        options = f"-h {LOOPBACK} -p {port} -c unix_socket_directories= -c max_connections=200"
+        options = f"-h {LOOPBACK} -p {port} {' '.join(OPTIONS)}"
         if self.os_user:
             log.touch()
             shutil.chown(log, self.os_user)

@@ -1,1 +1,1 @@
-SELECT churn.withdraw_reasons(%(scoring_run_id)s, %(from_probability)s, %(before_probability)s)
+SELECT churn.withdraw_reasons(%(scoring_run_id)s, %(before)s)
