@@ -2,10 +2,10 @@
 
 from churn.db.migrations import run_sql_file
 
-revision = "0006"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:
     """Apply the revision; the way back is a restored backup."""
-    run_sql_file("0006_reasons_beside_scores.sql")
+    run_sql_file("0009_reasons_beside_scores.sql")
