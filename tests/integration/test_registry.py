@@ -315,7 +315,8 @@ def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: Test
     labels, probabilities = np.array([0, 1, 0, 1]), np.array([0.1, 0.7, 0.4, 0.3])
     with tracking.start_run("lightgbm", parent_run_id=parent.run_id) as child:
         child.log_parameters({"rounds": 300})
-        child.log_metrics({"roc_auc": 0.85}, step=2)
+        child.log_metrics({"brier": 0.13})
+        child.log_series("roc_auc", [0.83, 0.85])
         child.log_dataset("customers", "f" * 64, "a" * 64, 4, "training")
         child.log_table(pd.DataFrame({"fold": [1], "roc_auc": [0.85]}), "folds.json")
         for name, figure in draw_plots(
@@ -329,7 +330,9 @@ def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: Test
     assert kept.info.status == "FINISHED"
     assert kept.data.tags["mlflow.parentRunId"] == parent.run_id
     assert kept.data.params == {"rounds": "300"}
-    assert kept.data.metrics == {"roc_auc": 0.85}
+    assert kept.data.metrics == {"brier": 0.13, "roc_auc": 0.85}
+    series = client.get_metric_history(child.run_id, "roc_auc")
+    assert [(measured.step, measured.value) for measured in series] == [(0, 0.83), (1, 0.85)]
     assert json.loads(kept.inputs.dataset_inputs[0].dataset.profile)["fingerprint"] == "f" * 64
     assert len(client.list_artifacts(child.run_id, "plots")) == 5
 
