@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := uv==0.13.9
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+# Each target's output comes whole when it has ended.
+TWO_AT_ONCE := --no-print-directory --jobs 2 --output-sync=target
 export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
@@ -78,7 +80,9 @@ test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, 
 test-e2e: .venv/installed-dev ## the whole platform, driven over REST
 	$(BIN)/pytest -q tests/e2e
 
-test: lint test-unit test-integration test-dags test-api test-faults test-e2e ## everything, fast parts first
+test: .venv/installed-dev .venv-moto/installed ## everything, fast parts first, two suites at once
+	@$(MAKE) $(TWO_AT_ONCE) lint test-unit
+	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags
 
 bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

@@ -1,11 +1,14 @@
-"""The suite of a run judged in the test's own process, which has imported Great Expectations once for all nights."""
+"""The suite of a run judged in the test's own process, which gets Great Expectations ready once for all nights."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Self
 
 import pytest
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
 
 from churn.quality import judge_run, open_context
 from churn.records import Judgement, ScoringRun
@@ -33,6 +36,29 @@ class JudgeAtHand:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None: ...
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates of the data docs, compiled once: Great Expectations compiles all 55 anew for each validation."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates() -> Iterator[None]:
+    """Every page of the test's own process is made from templates that are compiled once."""
+    with pytest.MonkeyPatch.context() as patch:
+        environment = partial(Environment, bytecode_cache=CompiledTemplates())
+        patch.setattr("great_expectations.render.view.view.Environment", environment)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

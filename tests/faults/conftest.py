@@ -18,9 +18,9 @@ from tests.faults.evening import (
 )
 from tests.faults.readers import Watch, read_table
 from tests.jobs import admit_simulated, promote_model
-from tests.judging import judge_at_hand
+from tests.judging import compiled_templates, judge_at_hand
 
-__all__ = ["judge_at_hand"]  # pytest takes it from here
+__all__ = ["compiled_templates", "judge_at_hand"]  # pytest takes them from here
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """What tests of jobs and adapters share."""
 
-from tests.judging import judge_at_hand
+from tests.judging import compiled_templates, judge_at_hand
 
-__all__ = ["judge_at_hand"]  # pytest takes it from here
+__all__ = ["compiled_templates", "judge_at_hand"]  # pytest takes them from here

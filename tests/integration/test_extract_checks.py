@@ -17,14 +17,15 @@ from tests.conftest import TestServer
 from tests.integration.validations import NEXT_DAY, land, land_bytes, open_services, require_accounted_for
 
 COUNT = 400
+DRAWN_FOR = date(2026, 11, 22)
 DAYS = [NEXT_DAY - timedelta(days=ago) for ago in range(6, 0, -1)]
 Rows = list[dict[str, str]]
 
 
 def rows_of(folder: Path, day: date, count: int = COUNT) -> Rows:
-    """Simulated customers of a day as text, the same ones whatever the day."""
+    """Simulated customers of a day as text, the same ones whenever this runs."""
     path = folder / f"{day}-{count}.csv"
-    simulator.write_extract(path, count, seed=5, snapshot_date=day)
+    simulator.write_extract(path, count, seed=5, snapshot_date=DRAWN_FOR + (day - NEXT_DAY))
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 

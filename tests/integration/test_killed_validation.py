@@ -1,9 +1,6 @@
 """A validation that is killed at any step leaves no half state, and the next one ends where nobody disturbed it."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from churn.records import ExtractOutcome
 from churn.services import Services
 from tests.conftest import TestDatabase, TestServer
 from tests.factories import customer_row, customer_rows
+from tests.integration.children import start, validate_until
 from tests.integration.validations import (
     DAY,
     DAY_BEFORE,
@@ -55,7 +53,7 @@ def test_a_validation_killed_at_any_step_is_finished_by_the_next(
         connection.execute("CREATE TABLE staging.customers_extract ()")
     with psycopg.connect(churn_database.server.url("postgres", churn_database.name)) as blocker:
         blocker.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(*blocked.split("."))))
-        process = start_validation(services)
+        process = start(validate_customers, services)
         kill_where_it_waits(churn_database, process)
         assert every_row(services.database) == before
     _, outcome = validate_when_free(services)
@@ -120,8 +118,9 @@ def test_a_validation_killed_before_a_step_ends_like_an_undisturbed_one(
     admit_yesterday(services)
     before = every_row(pipeline)
     land(services, DAY, DELIVERED[state])
-    killed = start_validation(services, killed_before=step)
-    assert killed.wait(120) == -signal.SIGKILL
+    killed = start(validate_until, services, step)
+    killed.join(120)
+    assert killed.exitcode == -signal.SIGKILL
     assert every_row(pipeline) == before
     validate_when_free(services)
     assert end_of(pipeline) == undisturbed[state]
@@ -149,29 +148,6 @@ def end_of(database: Database) -> dict[str, Any]:
     }
     with database.transaction() as connection:
         return {name: connection.execute(statement).fetchall() for name, statement in statements.items()}
-
-
-VALIDATION = """
-import os, pkgutil, signal, sys
-from churn.jobs.validate_customers import validate_customers
-from churn.services import Services
-from churn.settings import Settings
-if len(sys.argv) > 1:
-    module, _, step = sys.argv[1].rpartition(".")
-    setattr(pkgutil.resolve_name(module), step, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-validate_customers(Services.from_settings(Settings()))
-"""
-
-
-def start_validation(services: Services, killed_before: str | None = None) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {
-        "CHURN_DATABASE_URL": services.database.url,
-        "CHURN_LANDING_URL": services.landing.url,
-        "CHURN_REPORTS_DIR": str(services.reports),
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
-    }
-    command = [sys.executable, "-c", VALIDATION, *([killed_before] if killed_before else [])]
-    return subprocess.Popen(command, env=environment)
 
 
 def validate_when_free(services: Services, seconds: float = 30) -> list[ExtractOutcome]:

@@ -3,9 +3,6 @@
 import csv
 import gzip
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -24,6 +21,7 @@ from churn.records import Extract
 from churn.services import Services
 from tests.conftest import TestDatabase
 from tests.factories import NAMES, customer_row, customer_rows, write_extract
+from tests.integration.children import start
 from tests.integration.validations import (
     DAY,
     NEXT_DAY,
@@ -286,19 +284,9 @@ def test_a_killed_release_has_changed_nothing(services: Services, tmp_path: Path
     extract = admitted_with_two_bad(services)
     before = every_row(services.database)
     write_extract(tmp_path / "corrected.csv", [corrected(6)], CORRECTED_NAMES)
-    code = (
-        "import sys; from pathlib import Path; from churn.jobs.release_rows import release_rows;"
-        "from churn.services import Services; from churn.settings import Settings;"
-        "release_rows(Services.from_settings(Settings()), int(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    environment = os.environ | {
-        "CHURN_DATABASE_URL": services.database.url,
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
-    }
-    arguments = [sys.executable, "-c", code, str(extract.extract_id), str(tmp_path / "corrected.csv")]
     with psycopg.connect(churn_database.server.url("postgres", churn_database.name)) as blocker:
         blocker.execute("LOCK TABLE churn.quarantined_rows IN SHARE MODE")  # after its rows entered history
-        process = subprocess.Popen(arguments, env=environment)
+        process = start(release_rows, services, extract.extract_id, tmp_path / "corrected.csv")
         kill_where_it_waits(churn_database, process)
     assert every_row(services.database) == before
     assert len(aside(services, extract)) == 2

@@ -1,10 +1,10 @@
 """Landing extracts, validating them and looking at what is in the database then."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -94,14 +94,14 @@ def require_accounted_for(outcome: ExtractOutcome, row_count: int) -> None:
     assert extract.row_count == row_count == (extract.admitted_count or 0) + (extract.quarantined_count or 0)
 
 
-def wait_until_blocked(database: TestDatabase, process: "subprocess.Popen[bytes]", seconds: float = 180) -> None:
+def wait_until_blocked(database: TestDatabase, process: BaseProcess, seconds: float = 180) -> None:
     """Wait until a statement of the pipeline waits for a table."""
     statement = (
         "SELECT FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND usename = 'churn_pipeline' AND datname = current_database()"
     )
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and process.is_alive():
         with database.as_role("postgres").transaction() as connection:
             if connection.execute(statement).fetchall():
                 return
@@ -109,10 +109,11 @@ def wait_until_blocked(database: TestDatabase, process: "subprocess.Popen[bytes]
     pytest.fail("the validation never came to the step that was to be blocked")
 
 
-def kill_where_it_waits(database: TestDatabase, process: "subprocess.Popen[bytes]") -> None:
+def kill_where_it_waits(database: TestDatabase, process: BaseProcess) -> None:
     """End a process with SIGKILL once a statement of it waits for a table."""
     try:
         wait_until_blocked(database, process)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.kill()
+        process.join(10)
+    assert process.exitcode == -signal.SIGKILL
