@@ -6,6 +6,7 @@ cannot reach the checkout or the state folder (a home of mode 0700, say), the se
 opened to it.
 """
 
+import fcntl
 import hashlib
 import os
 import pwd
@@ -145,11 +146,16 @@ def _wheel() -> Path:
 
 
 def _os_user() -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(OS_USER)
-    except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER], check=True)
-        return pwd.getpwnam(OS_USER)
+    """The OS user of the servers, made where there is none; of several first starts at once, one makes it."""
+    _shared_root()
+    with (SHARED_ROOT / ".making-user").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return pwd.getpwnam(OS_USER)
+        except KeyError:
+            command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER]
+            subprocess.run(command, check=True)
+            return pwd.getpwnam(OS_USER)
 
 
 def _can_reach(user: pwd.struct_passwd, path: Path) -> bool:
