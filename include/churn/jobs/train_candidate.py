@@ -20,7 +20,8 @@ from churn.tracking import Run
 
 log = logging.getLogger(__name__)
 
-# Measured at 5,000 to 500,000 rows: what the libraries hold, in copies of the encoded matrix, and besides it.
+# Of the rows, their blanked copies and what a fold and the libraries make of them, in sizes of the encoded matrix; and
+# what the process holds besides: more than was ever seen, so that a machine is rather thought full than filled.
 MATRIX_COPIES, BASE_BYTES = 14, 250_000_000
 
 
