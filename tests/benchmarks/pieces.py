@@ -54,13 +54,15 @@ def _peer(name: str, says: str) -> Piece:
 
 CHURN = str(Path(sys.executable).with_name("churn"))
 OURS = Piece("ours", "churn: score_customers(services)", _module("ours"))
+STREAM = Piece("stream", "churn, no reasons asked for", _module("ours"))
 CLI = Piece("cli", "churn score run", (CHURN, "score", "run", "--json"))
 PEERS = (
     _peer("chunks", "pandas in chunks of 50,000, pyfunc, to_sql"),
     _peer("whole", "pandas whole table, pyfunc, to_sql"),
     _peer("upsert", "pandas in chunks, pyfunc, COPY and INSERT ... ON CONFLICT"),
 )
-COMPARED = (OURS, PEERS[0], CLI, *PEERS[1:])
+NIGHTS = (OURS, STREAM, CLI)
+COMPARED = (OURS, PEERS[0], STREAM, CLI, *PEERS[1:])
 DOOR = Piece("door", "churn: validate_customers(services)", _module("door", "ours"), UP_TO_A_MILLION)
 DOOR_PEER = Piece("door peer", "pandas, GX pandas asset, to_sql", _module("door", "peer"), UP_TO_A_MILLION)
 STAGES = tuple(Piece(name, name, _module("stages", name)) for name in ("read", "predict", "write", "checks"))

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from churn.policy import Policy
 from tests.benchmarks.parity import check_published, check_sample, compare_peer
-from tests.benchmarks.pieces import CLI, COMPARED, OURS, SAMPLE, STAGES, Piece, PieceFailed, run_piece
+from tests.benchmarks.pieces import COMPARED, NIGHTS, OURS, SAMPLE, STAGES, STREAM, Piece, PieceFailed, run_piece
 from tests.benchmarks.results import Check, Results
 from tests.benchmarks.servers import Bench
 
@@ -32,16 +32,17 @@ class Rounds:
         for repetition in range(1, repeat + 1):
             turned = (repetition - 1) % len(pieces) if pieces else 0
             for piece in pieces[turned:] + pieces[:turned]:
-                (self._night if piece in (OURS, CLI) else self._peer)(piece, repetition)
+                (self._night if piece in NIGHTS else self._peer)(piece, repetition)
             for piece in STAGES if "stages" in names else ():
                 self._measure(piece, repetition)
                 self._forget("written")
 
-    def new_night(self) -> None:
+    def new_night(self, with_reasons: bool = True) -> None:
         """Nudge the policy, so that the next run is a new one: the same night again would rightly do nothing."""
         self._nights += 1
         threshold = Policy().medium_risk_from + NUDGE * self._nights
-        self._bench.policy_file.write_text(f"medium_risk_from = {threshold:.6f}\n", "utf-8")
+        reasons = "" if with_reasons else "reasons_top_deciles = 0\nreasons_for_all_up_to = 0\n"
+        self._bench.policy_file.write_text(f"medium_risk_from = {threshold:.6f}\n{reasons}", "utf-8")
 
     def check_night(self, scoring_run_id: int) -> None:
         """Hold what is published now against the snapshot and the run that just ended."""
@@ -59,7 +60,7 @@ class Rounds:
             admin.execute("CHECKPOINT")
 
     def _night(self, piece: Piece, repetition: int) -> None:
-        self.new_night()
+        self.new_night(with_reasons=piece is not STREAM)
         told = self._measure(piece, repetition)
         if told:
             self.check_night(int(told["scoring_run_id"]))

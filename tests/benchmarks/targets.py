@@ -55,7 +55,7 @@ def _ratio(results: Results) -> Target:
 
 def _process_ratio(results: Results) -> Target:
     required = f"the same at least {PROCESS_RATIO:.0f} x with start-up on both sides"
-    process, job = results.process_seconds(MIDDLE, "ours"), results.seconds(MIDDLE, "ours")
+    process, job = results.process_seconds(MIDDLE, "stream"), results.seconds(MIDDLE, "stream")
     streaming = _streaming_seconds(results)
     if process is None or job is None or streaming is None:
         return Target(required, "not measured", None)
@@ -68,7 +68,7 @@ def _process_ratio(results: Results) -> Target:
 
 def _streaming_seconds(results: Results) -> float | None:
     """What our job needs for the work that the scripts do: opening the run and scoring its parts."""
-    steps = results.steps(MIDDLE, "ours")
+    steps = results.steps(MIDDLE, "stream")
     return steps.get("open_run", 0.0) + steps["score_part"] if "score_part" in steps else None
 
 

@@ -44,6 +44,7 @@ def good() -> Results:
     """A run that shows every line."""
     found = [
         *measured(MIDDLE, "ours", 2.0, 6.0),
+        *measured(MIDDLE, "stream", 2.0, 6.0),
         *measured(MIDDLE, "cli", 2.0, 6.0),
         *measured(MIDDLE, "chunks", 44.0, 48.0, 500.0),
         *measured(MIDDLE, "airflow", 12.0, 13.0, 0.0),
@@ -73,8 +74,9 @@ def test_what_was_not_measured_is_neither_passed_nor_failed() -> None:
 
 
 def test_a_slow_run_fails_the_lines_of_speed(good: Results) -> None:
-    slow = Results({}, good.sizes, [each for each in good.measurements if each.piece not in ("ours", "cli")])
+    slow = Results({}, good.sizes, [each for each in good.measurements if each.piece not in ("ours", "stream", "cli")])
     for size, seconds in ((MIDDLE, 4.0), (LARGE, 60.0)):
+        slow.measurements += measured(size, "stream", seconds, seconds + 4)
         slow.measurements += measured(size, "ours", seconds, seconds + 4, peak=500.0 if size == LARGE else 300.0)
         slow.measurements += measured(size, "cli", seconds, seconds + 4)
     assert verdicts(slow) == [False, False, False, False, False, False, True, True, True]

@@ -29,15 +29,20 @@ SPARE_PERCENT = 2  # of the customers: by so much tonight's ranking may differ b
 
 @dataclass(frozen=True)
 class Explanation:
-    """Who gets reasons with the score: whoever has the probability `lowest` or more (None: nobody)."""
+    """Who gets reasons with the score: whoever has the probability `lowest` or more (None: nobody).
+
+    There is no explainer where the policy asks for no reasons.
+    """
 
     encoder: FeatureEncoder
-    explainer: Explainer
+    explainer: Explainer | None
     lowest: float | None
 
     def reasons_of(self, matrix: Matrix, probabilities: NDArray[np.float64]) -> pa.ListArray:
         """The reasons of n customers; null for those who get none."""
-        chosen = np.zeros(len(matrix), bool) if self.lowest is None else probabilities >= self.lowest
+        if self.explainer is None or self.lowest is None:
+            return pa.nulls(len(matrix), pa.list_(pa.string()))
+        chosen = probabilities >= self.lowest
         rows = matrix[chosen]
         return _as_lists(top_reasons(self.encoder, rows, self.explainer.contributions(rows)), chosen)
 
@@ -49,10 +54,12 @@ def explanation_beside_scores(
 
     What was too little or too much is put right by `explain_scores`. Before the first night it is nobody.
     """
+    policy, count = Policy.model_validate(run.policy), run.customer_count or 0
+    if not _asks_for_reasons(policy, count):
+        return Explanation(model.encoder, None, None)
     explainer = explainer_of(services, run.model_version, model)
     shown = scoring_runs.published(connection)
     cuts = (shown.percentile_cuts if shown else None) or ()
-    policy, count = Policy.model_validate(run.policy), run.customer_count or 0
     return Explanation(model.encoder, explainer, explained_from(policy, explainer.is_fast, count, cuts, SPARE_PERCENT))
 
 
@@ -62,17 +69,26 @@ def explain_scores(services: Services, connection: scores.Connection, run: Scori
     Who: the top deciles by policy; everybody, where the table is small enough and the model explains fast. Most of
     them got their reasons with their scores.
     """
-    model = services.registry.load(run.model_version, expected_digest=run.model_digest)
-    explainer = explainer_of(services, run.model_version, model)
-    policy, count, cuts = Policy.model_validate(run.policy), run.scored_count or 0, run.percentile_cuts or ()
-    lowest = explained_from(policy, explainer.is_fast, count, cuts)
+    policy, count = Policy.model_validate(run.policy), run.scored_count or 0
     with connection.transaction():
-        if lowest is not None:
-            explanation = Explanation(model.encoder, explainer, lowest)
-            _put_right(services, connection, run, explanation, lowest)
+        if _asks_for_reasons(policy, count):
+            _explain_ranked(services, connection, run, policy)
         explained_count = scores.mark_explained(connection, run)
     log.info("Reasons for %s of %s customers.", f"{explained_count:,}", f"{count:,}")
     return explained_count
+
+
+def _explain_ranked(services: Services, connection: scores.Connection, run: ScoringRun, policy: Policy) -> None:
+    model = services.registry.load(run.model_version, expected_digest=run.model_digest)
+    explainer = explainer_of(services, run.model_version, model)
+    lowest = explained_from(policy, explainer.is_fast, run.scored_count or 0, run.percentile_cuts or ())
+    if lowest is not None:
+        _put_right(services, connection, run, Explanation(model.encoder, explainer, lowest), lowest)
+
+
+def _asks_for_reasons(policy: Policy, customer_count: int) -> bool:
+    """Whether anybody of so many customers may get reasons, however fast the model explains."""
+    return policy.reasons_top_deciles > 0 or customer_count <= policy.reasons_for_all_up_to
 
 
 def _put_right(
