@@ -10,6 +10,7 @@ from churn.errors import ConfigurationError
 
 RiskLevel = Literal["low", "medium", "high"]
 PromotionMode = Literal["auto", "approve"]
+Action = Literal["onboarding", "contract", "tech_support", "payment_method", "offer"]
 
 
 class Policy(BaseModel):
@@ -25,6 +26,15 @@ class Policy(BaseModel):
 
     medium_risk_from: float = Field(0.30, ge=0, le=1, description="Probability from which a risk is medium.")
     high_risk_from: float = Field(0.60, ge=0, le=1, description="Probability from which a risk is high.")
+
+    actions_at_medium_risk: tuple[Action, ...] = Field(
+        ("onboarding", "contract", "tech_support", "payment_method"),
+        description="What to do at medium risk: the first that fits the customer's data (`churn/core/actions.py`).",
+    )
+    actions_at_high_risk: tuple[Action, ...] = Field(
+        ("onboarding", "contract", "offer"), description="The same at high risk; `offer` fits everybody."
+    )
+    onboarding_months: int = Field(3, ge=0, description="Tenure in months up to which `onboarding` fits.")
 
     part_row_count: int = Field(
         5_000_000, ge=1, description="Customers in one part of a scoring run; above it the run is split."
