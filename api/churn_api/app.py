@@ -2,15 +2,19 @@
 
 from flask import Flask
 
+from churn.db.database import Database
 from churn.policy import Policy
 from churn.registry import Registry
 from churn.settings import Settings
 from churn_api import health, predict
+from churn_api.bodies import MAXIMUM_BODY_BYTES
+from churn_api.night import Night
 from churn_api.problems import answer_with_problems
-from churn_api.production import ProductionModel
+from churn_api.production import FollowedModel
 from churn_api.request_log import log_requests, log_to_stderr
 from churn_api.start import require_registry_address, require_schema
 
+BLUEPRINTS = (predict.blueprint, health.blueprint)
 SECONDS_FOR_FIRST_LOOK = 20.0  # the libraries are imported meanwhile; below gunicorn's timeout
 
 
@@ -29,13 +33,20 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     if check_schema:
         require_schema(settings)
     app = Flask("churn_api", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = predict.MAXIMUM_BODY_BYTES + 1
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES + 1
     app.url_map.strict_slashes = False
     app.extensions["policy"] = Policy.load(settings.policy_file)
-    app.extensions["production"] = production = ProductionModel(Registry(registry_address))
+    app.extensions["night"] = night = Night(_database(settings))
+    app.extensions["production"] = production = FollowedModel(Registry(registry_address))
     log_requests(app)
     answer_with_problems(app)
-    app.register_blueprint(predict.blueprint)
-    app.register_blueprint(health.blueprint)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    night.follow()
     production.follow(SECONDS_FOR_FIRST_LOOK)
     return app
+
+
+def _database(settings: Settings) -> Database | None:
+    url = settings.api_database_url
+    return Database(url.get_secret_value()) if url else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, current_app
 
-from churn_api.production import ProductionModel
+from churn_api.production import FollowedModel
 
 blueprint = Blueprint("health", __name__)
 
@@ -13,7 +13,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/health")
 def health() -> dict[str, Any]:
     """Answer 200 as long as the process answers at all, with or without a model."""
-    production: ProductionModel = current_app.extensions["production"]
+    production: FollowedModel = current_app.extensions["production"]
     served, standing = production.served, production.standing
     return {
         "status": "alive",

@@ -1,7 +1,8 @@
-"""The Production model of one worker: it follows the alias `production` and is swapped by one reference.
+"""The model of one worker: it follows an alias of the registry and is swapped by one reference.
 
 A worker loads its own model after the fork. When the registry is away, or the version that the alias names is
-damaged, the model in use stays in use; `standing` says what the last look at the registry found.
+damaged or fails its smoke test, the model in use stays in use; `standing` says what the last look at the registry
+found.
 """
 
 import logging
@@ -9,31 +10,27 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from secrets import SystemRandom
 from typing import Literal
 
-from churn.core.model import ChurnModel
 from churn.errors import ArtifactRejected, ChurnError, NoProductionModel, RegistryUnavailable
 from churn.records import ModelVersion
-from churn.registry import Registry
+from churn.registry import PRODUCTION_ALIAS, Registry
+from churn_api.following import SECONDS_BETWEEN_LOOKS, Follower
+from churn_api.served import Served, prepare
 
-SECONDS_BETWEEN_LOOKS = 5.0
-JITTER = 0.2  # of the pause, either way, so that workers do not ask all at once
+__all__ = ["FollowedModel", "Served", "Standing"]
+
 RETRY_REJECTED_SECONDS = 60.0
 
 RegistryState = Literal[
-    "not asked yet", "reachable", "no production model", "registry unavailable", "artifact rejected"
+    "not asked yet",
+    "reachable",
+    "no production model",
+    "no staging model",
+    "registry unavailable",
+    "artifact rejected",
 ]
 logger = logging.getLogger("churn_api.production")
-
-
-@dataclass(frozen=True)
-class Served:
-    """The model in use."""
-
-    model: ChurnModel
-    version: int
-    loaded_at: datetime
 
 
 @dataclass(frozen=True)
@@ -51,53 +48,50 @@ _NOT_ASKED = Standing(
 )
 
 
-class ProductionModel:
-    """Holds the model that the alias `production` names and keeps following it once `follow` was called.
+class FollowedModel(Follower):
+    """Holds the model that an alias names and keeps following it once `follow` was called.
 
     `served` and `standing` are read by request threads without a lock: each is a reference to a frozen value.
+    Where nothing carries `production` any more the model in use stays; a challenger that is no longer in `staging`
+    is let go.
     """
 
-    def __init__(self, registry: Registry, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        alias: str = PRODUCTION_ALIAS,
+        seconds_between_looks: float = SECONDS_BETWEEN_LOOKS,
+    ) -> None:
+        super().__init__(alias, seconds_between_looks)
         self.served: Served | None = None
         self.standing: Standing = _NOT_ASKED
+        self.alias = alias
         self._registry = registry
-        self._pause = seconds_between_looks
         self._rejected: tuple[ModelVersion, float] | None = None
         self._looking = threading.Lock()
-        self._looked = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="production-follower", daemon=True)
-
-    def follow(self, wait_seconds: float = 0.0) -> None:
-        """Start following; return after the first look, or after `wait_seconds` where the registry is slow.
-
-        Call it once, in the process that answers requests: a thread does not survive a fork.
-        """
-        self._thread.start()
-        self._looked.wait(wait_seconds)
-
-    @property
-    def is_followed(self) -> bool:
-        """Whether a promotion would still be noticed."""
-        return self._thread.is_alive()
-
-    def stop(self) -> None:
-        """Stop following; the model stays. Returns when a look that is under way has ended."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def look(self) -> None:
         """Ask the registry once and load the version that it names, unless that is the one in use."""
         with self._looking:
             try:
-                version = self._registry.production_version()
-                if self._should_load(version):
+                version = self._named()
+                if version is None:
+                    self._let_go()
+                elif self._should_load(version):
                     self._load(version)
             except NoProductionModel as error:
                 self._note("no production model", error)
             except RegistryUnavailable as error:
                 self._note("registry unavailable", error)
+
+    def _named(self) -> ModelVersion | None:
+        if self.alias == PRODUCTION_ALIAS:
+            return self._registry.production_version()
+        return self._registry.staging_version()
+
+    def _let_go(self) -> None:
+        self.served, self._rejected = None, None
+        self._stand(Standing("no staging model", "", "", datetime.now(UTC)))
 
     def _should_load(self, version: ModelVersion) -> bool:
         if self.served is not None and self.served.version == version.version:
@@ -110,15 +104,16 @@ class ProductionModel:
 
     def _load(self, version: ModelVersion) -> None:
         try:
-            model = self._registry.load(version.version)
+            served = prepare(self._registry, version)
         except ArtifactRejected as error:
             self._rejected = (version, time.monotonic() + RETRY_REJECTED_SECONDS)
             self._note("artifact rejected", error)
             return
         self._rejected = None
-        self.served = Served(model, version.version, datetime.now(UTC))
+        self.served = served
         self._stand(Standing("reachable", "", "", datetime.now(UTC)))
-        logger.info("Model version %d answers from now on.", version.version)
+        role = "answers from now on" if self.alias == PRODUCTION_ALIAS else "is the challenger from now on"
+        logger.info("Model version %d %s.", version.version, role)
 
     def _note(self, state: RegistryState, error: ChurnError) -> None:
         self._stand(Standing(state, error.message, error.next_step, datetime.now(UTC)))
@@ -127,13 +122,5 @@ class ProductionModel:
         """Take a new standing, and log it when it is news."""
         changed = standing.state != self.standing.state
         self.standing = standing
-        if changed and standing.state != "reachable":
+        if changed and standing.message:
             logger.warning("%s %s", standing.message, standing.next_step)
-
-    def _follow(self) -> None:
-        random = SystemRandom()
-        while True:
-            self.look()
-            self._looked.set()
-            if self._stopping.wait(self._pause * random.uniform(1 - JITTER, 1 + JITTER)):
-                return

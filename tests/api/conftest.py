@@ -21,7 +21,7 @@ from churn.policy import Policy
 from churn.registry import MODEL_NAME, PRODUCTION_ALIAS, Registry
 from churn.settings import Settings
 from churn_api.app import create_app
-from churn_api.production import ProductionModel
+from churn_api.production import FollowedModel
 from tests.conftest import TestMlflow
 from tests.server import Server, random_free_port
 
@@ -116,7 +116,7 @@ def app(registry: TestRegistry) -> Iterator[Flask]:
     made = create_app(Settings(mlflow_tracking_uri=registry.server.url))
     made.config["PROPAGATE_EXCEPTIONS"] = False
     yield made
-    production: ProductionModel = made.extensions["production"]
+    production: FollowedModel = made.extensions["production"]
     production.stop()
 
 

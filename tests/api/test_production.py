@@ -9,13 +9,13 @@ from flask import Flask
 from churn.registry import Registry
 from churn.settings import Settings
 from churn_api.app import create_app
-from churn_api.production import ProductionModel
+from churn_api.production import FollowedModel
 from tests.api.conftest import VERBATIM, TestRegistry
 from tests.api.test_predict import problem
 
 
-def production_of(app: Flask) -> ProductionModel:
-    found: ProductionModel = app.extensions["production"]
+def production_of(app: Flask) -> FollowedModel:
+    found: FollowedModel = app.extensions["production"]
     return found
 
 
@@ -87,7 +87,7 @@ def test_a_registry_that_is_away_leaves_the_model_in_use(app: Flask, restarted_r
 
 def test_a_registry_that_never_answered_is_a_503(restarted_registry: TestRegistry) -> None:
     restarted_registry.server.stop()
-    production = ProductionModel(Registry(restarted_registry.server.url))
+    production = FollowedModel(Registry(restarted_registry.server.url))
     production.look()
     assert production.served is None
     assert production.standing.state == "registry unavailable"

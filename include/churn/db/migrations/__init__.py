@@ -1,5 +1,6 @@
 """The database schema: what revision it is at, and how it gets to the one this code needs."""
 
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -38,6 +39,7 @@ def _config() -> Config:
     return config
 
 
+@cache
 def needed_revision() -> str:
     """The revision that this code was written for."""
     head = ScriptDirectory.from_config(_config()).get_current_head()

@@ -1,0 +1,11 @@
+"""What the API reads of the night, and the answers that it keeps for callers who may have to ask again."""
+
+from churn.db.migrations import run_sql_file
+
+revision = "0011"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Apply the revision; the way back is a restored backup."""
+    run_sql_file("0011_the_endpoint.sql")
