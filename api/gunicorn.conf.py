@@ -7,7 +7,9 @@ CHURN_API_ALLOW_REMOTE  1 to listen beyond this machine, behind a proxy that aut
 """
 
 import os
+import shutil
 import sys
+import tempfile
 
 # Before any library that brings OpenMP is imported: one row is scored fastest by one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,9 +41,24 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 def on_starting(server):
     """Refuse to start, with one line and the next step, where something that must hold does not."""
     log_to_stderr()
+    # Where the workers put their numbers for /metrics together: named before any of them imports prometheus_client.
+    server.own_metrics = tempfile.mkdtemp(prefix="churn-api-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = server.own_metrics
     allow_remote = os.environ.get("CHURN_API_ALLOW_REMOTE") == "1"
     try:
         check_before_listening(Settings(), server.cfg.address, allow_remote)
     except ChurnError as error:
         sys.stderr.write(f"The churn API does not start. {error}\n")
         sys.exit(1)
+
+
+def child_exit(server, worker):
+    """Forget the model version of a worker that has ended."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    """Leave no numbers behind: the next start counts from zero."""
+    shutil.rmtree(server.own_metrics, ignore_errors=True)

@@ -6,7 +6,7 @@ from churn.db.database import Database
 from churn.policy import Policy
 from churn.registry import Registry
 from churn.settings import Settings
-from churn_api import health, predict
+from churn_api import batch, customers, explain, health, metrics, model, openapi, predict
 from churn_api.bodies import MAXIMUM_BODY_BYTES
 from churn_api.night import Night
 from churn_api.problems import answer_with_problems
@@ -14,7 +14,7 @@ from churn_api.production import FollowedModel
 from churn_api.request_log import log_requests, log_to_stderr
 from churn_api.start import require_registry_address, require_schema
 
-BLUEPRINTS = (predict.blueprint, health.blueprint)
+MODULES = (predict, batch, explain, customers, model, health, metrics, openapi)
 SECONDS_FOR_FIRST_LOOK = 20.0  # the libraries are imported meanwhile; below gunicorn's timeout
 
 
@@ -39,9 +39,10 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     app.extensions["night"] = night = Night(_database(settings))
     app.extensions["production"] = production = FollowedModel(Registry(registry_address))
     log_requests(app)
+    metrics.count_requests(app)
     answer_with_problems(app)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
+    for module in MODULES:
+        app.register_blueprint(module.blueprint)
     night.follow()
     production.follow(SECONDS_FOR_FIRST_LOOK)
     return app

@@ -12,6 +12,7 @@ from churn_api.schemas import field_problems, read_record
 
 MAXIMUM_BODY_BYTES = 64 * 1024
 BODY = "(body)"
+SMALLER = "Send one customer, in at most 64 KiB; POST /v1/predict/batch takes many."
 ONE_CUSTOMER = 'Send one JSON object, such as {"tenure": 12, "Contract": "Month-to-month"}.'
 
 
@@ -23,13 +24,20 @@ class Repeated(dict[str, Any]):
         self.name = name
 
 
-def read_body(maximum_bytes: int) -> bytes:
-    """The whole body. Raises RequestEntityTooLarge beyond the limit, however it was sent."""
+def read_body(maximum_bytes: int, next_step: str) -> bytes:
+    """The whole body; beyond the limit a Problem, however it was sent."""
     request.max_content_length = maximum_bytes + 1
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise _too_large(maximum_bytes, next_step) from error
     if len(body) > maximum_bytes:  # a chunked body is cut off at the framework's limit, not refused
-        raise RequestEntityTooLarge
+        raise _too_large(maximum_bytes, next_step)
     return body
+
+
+def _too_large(maximum_bytes: int, next_step: str) -> Problem:
+    return Problem(413, "too-large", f"The body is larger than {maximum_bytes // 1024} KiB.", next_step)
 
 
 def parse_json(body: bytes, next_step: str) -> Any:
@@ -51,7 +59,7 @@ def read_one_customer() -> tuple[str | None, dict[str, Any]]:
             "Send it with Content-Type: application/json.",
         )
     try:
-        return customer_of(parse_json(read_body(MAXIMUM_BODY_BYTES), ONE_CUSTOMER))
+        return customer_of(parse_json(read_body(MAXIMUM_BODY_BYTES, SMALLER), ONE_CUSTOMER))
     except BadRecord as bad:
         raise invalid(*bad.errors) from bad
 

@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flask import Flask, Response, g
+from pydantic import BaseModel, ConfigDict
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 MEDIA_TYPE = "application/problem+json"
 _BY_STATUS = {
     400: ("malformed-request", "Send one JSON object, UTF-8, with every name in double quotes."),
-    404: ("not-found", "POST /predict scores one customer; GET /health tells how this process is."),
+    404: ("not-found", "GET /v1/docs lists every address."),
     405: ("method-not-allowed", "The header Allow lists the methods of this address."),
     408: ("too-slow", "Send the request again, its body at once."),
-    413: ("too-large", "Send one customer at a time, in at most 64 KiB."),
+    413: ("too-large", "Send less at once: 64 KiB for one customer, 16 MiB for a batch."),
     415: ("not-json", "Send JSON with the header Content-Type: application/json."),
     500: ("internal-error", "Try again; if it stays, give the request id to the operators."),
 }
@@ -28,6 +29,20 @@ class FieldProblem:
     field: str
     message: str
     next_step: str
+
+
+class ProblemDocument(BaseModel):
+    """An error as RFC 9457 has it, with what to do next and the fields that it is about."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    next_step: str
+    request_id: str | None
+    errors: list[FieldProblem] | None = None
 
 
 class Problem(Exception):

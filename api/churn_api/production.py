@@ -16,6 +16,7 @@ from churn.errors import ArtifactRejected, ChurnError, NoProductionModel, Regist
 from churn.records import ModelVersion
 from churn.registry import PRODUCTION_ALIAS, Registry
 from churn_api.following import SECONDS_BETWEEN_LOOKS, Follower
+from churn_api.metrics import model_is_used
 from churn_api.served import Served, prepare
 
 __all__ = ["FollowedModel", "Served", "Standing"]
@@ -91,6 +92,7 @@ class FollowedModel(Follower):
 
     def _let_go(self) -> None:
         self.served, self._rejected = None, None
+        model_is_used(self.alias, None)
         self._stand(Standing("no staging model", "", "", datetime.now(UTC)))
 
     def _should_load(self, version: ModelVersion) -> bool:
@@ -111,6 +113,7 @@ class FollowedModel(Follower):
             return
         self._rejected = None
         self.served = served
+        model_is_used(self.alias, served.version)
         self._stand(Standing("reachable", "", "", datetime.now(UTC)))
         role = "answers from now on" if self.alias == PRODUCTION_ALIAS else "is the challenger from now on"
         logger.info("Model version %d %s.", version.version, role)

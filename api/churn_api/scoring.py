@@ -1,6 +1,6 @@
 """One customer or ten thousand: the same steps over one matrix, and what the answer says of each row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,14 +36,17 @@ class Scored:
         return {**self.__dict__, "recommended_action": asdict(action) if action else None}
 
 
-def served_for(_customer_id: str | None) -> Served:
-    """The model that answers a customer, or a problem that says why there is none."""
+def models_now() -> Callable[[str | None], Served]:
+    """Who answers whom, by customer id, with the models of this moment; a problem where there is none.
+
+    Ask once a request: a promotion in the middle of a batch must not divide it.
+    """
     production: FollowedModel = current_app.extensions["production"]
     served = production.served
     if served is None:
         standing = production.standing
         raise Problem(503, "no-model", standing.message, standing.next_step, retry_after=5)
-    return served
+    return lambda _customer_id: served
 
 
 def score(served: Served, records: Sequence[Record]) -> list[Scored]:
@@ -70,9 +73,9 @@ def deciles_of(served: Served, probabilities: NDArray[np.float64]) -> NDArray[np
     return 10 - np.searchsorted(cuts, probabilities, side="right") // 10
 
 
-def answered(served: Served, rows: Sequence[tuple[str | None, Record, Scored]]) -> None:
+def remember(model_version: int, rows: Sequence[tuple[str | None, Record, Scored]]) -> None:
     """Leave for the request log what was answered: of each customer id, record, probability and risk level."""
-    g.model_version = served.version
+    g.model_version = model_version
     g.answered = [
         (customer_id, record, scored.churn_probability, scored.risk_level) for customer_id, record, scored in rows
     ]

@@ -1,6 +1,7 @@
 """A real MLflow server with three versions of a small model, and the API over it."""
 
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -11,18 +12,23 @@ import pandas as pd
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 
 from churn.columns import FEATURES, KEY
 from churn.core.calibration import Calibration
 from churn.core.model import ChurnModel
 from churn.core.training import TrainingData, draw_reference, fit_model
+from churn.jobs.score_customers import score_customers
 from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.registry import MODEL_NAME, PRODUCTION_ALIAS, Registry
+from churn.services import Services
 from churn.settings import Settings
 from churn_api.app import create_app
+from churn_api.night import Night
 from churn_api.production import FollowedModel
-from tests.conftest import TestMlflow
+from tests.conftest import TestDatabase, TestMlflow, TestServer
+from tests.jobs import admit_simulated, promote_model
 from tests.server import Server, random_free_port
 
 VERBATIM = {
@@ -113,11 +119,7 @@ def registry(model_registry: TestRegistry) -> TestRegistry:
 @pytest.fixture
 def app(registry: TestRegistry) -> Iterator[Flask]:
     """The API over the registry, with version 1 loaded."""
-    made = create_app(Settings(mlflow_tracking_uri=registry.server.url))
-    made.config["PROPAGATE_EXCEPTIONS"] = False
-    yield made
-    production: FollowedModel = made.extensions["production"]
-    production.stop()
+    yield from running(Settings(mlflow_tracking_uri=registry.server.url))
 
 
 @pytest.fixture
@@ -137,3 +139,61 @@ def gunicorn(registry: TestRegistry, tmp_path: Path) -> Iterator[Server]:
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def night_template(
+    postgres: TestServer, migrated_template: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """A database with a published night of 300 simulated customers, made once and copied for each test."""
+    database = postgres.copy(migrated_template, "churn_night_template")
+    services = services_of(database, mlflow_server, tmp_path_factory.mktemp("night"))
+    admit_simulated(services, 300)
+    promote_model(services)
+    score_customers(services)
+    return database.name
+
+
+@pytest.fixture
+def night_database(postgres: TestServer, night_template: str) -> TestDatabase:
+    """A copy of the published night."""
+    return postgres.copy(night_template, f"churn_night_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def published(night_database: TestDatabase, mlflow_server: TestMlflow, tmp_path: Path) -> Services:
+    """The services of a published night, whose model is Production."""
+    services = services_of(night_database, mlflow_server, tmp_path)
+    promote_model(services)
+    return services
+
+
+@pytest.fixture
+def night_app(published: Services, night_database: TestDatabase) -> Iterator[Flask]:
+    """The API beside a published night, which reads as role churn_api."""
+    yield from running(
+        Settings(
+            mlflow_tracking_uri=published.registry.tracking_uri,
+            api_database_url=SecretStr(night_database.as_role("churn_api").url),
+        )
+    )
+
+
+def services_of(database: TestDatabase, mlflow: TestMlflow, home: Path) -> Services:
+    """Services over a database, with a home of their own."""
+    url = SecretStr(database.as_role("churn_pipeline").url)
+    return Services.from_settings(
+        Settings(home=home / "home", database_url=url, MLFLOW_TRACKING_URI=mlflow.tracking_uri)
+    )
+
+
+def running(settings: Settings) -> Iterator[Flask]:
+    """The API, which has looked once at the registry and the database, and is stopped afterwards."""
+    made = create_app(settings)
+    made.config["PROPAGATE_EXCEPTIONS"] = False
+    night: Night = made.extensions["night"]
+    night.look()
+    yield made
+    production: FollowedModel = made.extensions["production"]
+    production.stop()
+    night.stop()
