@@ -10,7 +10,7 @@ from churn.registry import Registry
 from churn.settings import Settings
 from churn_api.app import create_app
 from churn_api.production import FollowedModel
-from tests.api.conftest import VERBATIM, TestRegistry
+from tests.api.conftest import VERBATIM, TestRegistry, train_model
 from tests.api.test_predict import problem
 
 
@@ -124,3 +124,29 @@ def _estimators(artifacts: Path, names: set[str]) -> list[Path]:
 def _newest(path: Path, artifacts: Path) -> bool:
     times = [other.stat().st_mtime for other in artifacts.rglob(path.name)]
     return path.stat().st_mtime == max(times)
+
+
+def test_a_model_that_does_not_know_its_reference_is_not_served(app: Flask, registry: TestRegistry) -> None:
+    """Its bytes are the recorded ones, and yet it is not the model that gave the recorded scores."""
+    model, reference, policy = train_model(seed=4)
+    run = registry.registry._client.create_run(registry.registry._client.get_experiment_by_name("churn").experiment_id)
+    wrong = reference.assign(churn_probability=1 - reference["churn_probability"])
+    version = registry.registry.register(model, run.info.run_id, wrong, policy).version
+    registry.registry.promote(version)
+    production = production_of(app)
+    production.look()
+    assert answered_version(app) == 1
+    assert production.standing.state == "artifact rejected"
+    assert "smoke test" in production.standing.message
+
+
+def test_the_staging_model_is_followed_and_let_go(registry: TestRegistry) -> None:
+    registry.registry.stage(2)
+    challenger = FollowedModel(Registry(registry.server.url), alias="staging")
+    challenger.look()
+    assert challenger.served is not None
+    assert challenger.served.version == 2
+    registry.registry.promote(2)  # which takes the alias `staging` away
+    challenger.look()
+    assert challenger.served is None
+    assert challenger.standing.state == "no staging model"
