@@ -1,6 +1,8 @@
 """The API as it is deployed: gunicorn with its own configuration, over HTTP."""
 
 import json
+import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +54,25 @@ def test_a_promotion_is_answered_without_a_restart_and_an_outage_survived(
         assert versions(gunicorn) == {2}
     finally:
         registry.server.start()
+
+
+def test_metrics_are_those_of_all_workers_and_forget_one_that_was_killed(gunicorn: Server) -> None:
+    wait_for_both_workers(gunicorn)
+    assert versions(gunicorn) == {1}
+
+    def scrape() -> str:
+        return requests.get(f"{gunicorn.url}/metrics", timeout=10).text
+
+    def workers() -> set[int]:
+        return {int(pid) for pid in re.findall(r'churn_api_model_version\{.*pid="(\d+)"\} 1', scrape())}
+
+    answered = 'churn_api_requests_total{method="POST",route="/predict",status="200"} 10.0'
+    assert answered in scrape()
+    first = workers()
+    assert len(first) == 2
+    os.kill(min(first), signal.SIGKILL)
+    wait_until(lambda: len(workers()) == 2 and workers() != first, 60)
+    assert answered in scrape()  # what a dead worker has counted stays counted
 
 
 def chunks(size: int) -> Iterator[bytes]:
