@@ -3,6 +3,7 @@
 CHURN_API_BIND          host:port to listen on (127.0.0.1:8000)
 CHURN_API_WORKERS       processes, each with a model of its own (2)
 CHURN_API_THREADS       threads a process (8)
+CHURN_API_READ_SECONDS  time that a caller has to send a whole request (10)
 CHURN_API_ALLOW_REMOTE  1 to listen beyond this machine, behind a proxy that authenticates
 """
 
@@ -16,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from churn.errors import ChurnError
 from churn.settings import Settings
+from churn_api.journal import close
 from churn_api.request_log import log_to_stderr
 from churn_api.start import check_before_listening
 
@@ -23,7 +25,7 @@ wsgi_app = "churn_api.app:create_app(check_schema=False)"  # the master has chec
 bind = os.environ.get("CHURN_API_BIND") or "127.0.0.1:8000"
 workers = int(os.environ.get("CHURN_API_WORKERS") or 2)
 threads = int(os.environ.get("CHURN_API_THREADS") or 8)
-worker_class = "gthread"
+worker_class = "churn_api.worker.BoundedWorker"  # gthread, with a bound for callers who send slowly
 preload_app = False  # a model loaded before the fork hangs in the child, and a thread does not survive it
 timeout = 60
 graceful_timeout = 10  # seconds; an idle kept-alive connection holds a worker this long, a request takes milliseconds
@@ -62,3 +64,10 @@ def child_exit(server, worker):
 def on_exit(server):
     """Leave no numbers behind: the next start counts from zero."""
     shutil.rmtree(server.own_metrics, ignore_errors=True)
+
+
+def worker_exit(server, worker):
+    """Write what a worker that ends still holds for the request log."""
+    app = getattr(worker, "wsgi", None)  # none where it never came up
+    if app is not None:
+        close(app)

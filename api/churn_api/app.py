@@ -2,17 +2,19 @@
 
 from flask import Flask
 
-from churn.db.database import Database
 from churn.policy import Policy
 from churn.registry import Registry
 from churn.settings import Settings
 from churn_api import batch, customers, explain, health, metrics, model, openapi, predict
+from churn_api.arms import split_requests
+from churn_api.auth import authenticate
 from churn_api.bodies import MAXIMUM_BODY_BYTES
+from churn_api.journal import keep_requests
 from churn_api.night import Night
 from churn_api.problems import answer_with_problems
 from churn_api.production import FollowedModel
 from churn_api.request_log import log_requests, log_to_stderr
-from churn_api.start import require_registry_address, require_schema
+from churn_api.start import api_database, require_registry_address, require_schema
 
 MODULES = (predict, batch, explain, customers, model, health, metrics, openapi)
 SECONDS_FOR_FIRST_LOOK = 20.0  # the libraries are imported meanwhile; below gunicorn's timeout
@@ -36,18 +38,17 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES + 1
     app.url_map.strict_slashes = False
     app.extensions["policy"] = Policy.load(settings.policy_file)
-    app.extensions["night"] = night = Night(_database(settings))
+    database = api_database(settings)
+    app.extensions["night"] = night = Night(database)
     app.extensions["production"] = production = FollowedModel(Registry(registry_address))
     log_requests(app)
     metrics.count_requests(app)
     answer_with_problems(app)
+    authenticate(app, database, app.extensions["policy"])
     for module in MODULES:
         app.register_blueprint(module.blueprint)
     night.follow()
     production.follow(SECONDS_FOR_FIRST_LOOK)
+    arms = split_requests(app, Registry(registry_address), app.extensions["policy"])
+    keep_requests(app, database, arms.with_shadow)
     return app
-
-
-def _database(settings: Settings) -> Database | None:
-    url = settings.api_database_url
-    return Database(url.get_secret_value()) if url else None

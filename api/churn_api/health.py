@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, current_app
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from churn_api.auth import anyone
+from churn_api.journal import Journal
 from churn_api.night import DatabaseState, Night
 from churn_api.problems import FieldProblem, Problem
 from churn_api.production import FollowedModel, RegistryState
@@ -36,6 +38,16 @@ class DatabaseHealth(BaseModel):
     checked_at: str | None
 
 
+class RequestLogHealth(BaseModel):
+    """What this process has written to the request log, still has to write, and had to give up, in rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    written: int = Field(ge=0)
+    waiting: int = Field(ge=0)
+    dropped: int = Field(ge=0)
+
+
 class Health(BaseModel):
     """One process of the API."""
 
@@ -47,15 +59,18 @@ class Health(BaseModel):
     scoring_run_id: int | None
     registry: RegistryHealth
     database: DatabaseHealth
+    request_log: RequestLogHealth | None = Field(description="Null where no database keeps requests.")
 
 
 @blueprint.get("/health")
+@anyone
 def health() -> dict[str, Any]:
     """Answer 200 as long as the process answers at all, with or without a model."""
     return _health("alive")
 
 
 @blueprint.get("/ready")
+@anyone
 def ready() -> dict[str, Any]:
     """Answer 200 while a model is loaded, the database answers and its schema is current; else 503 with reasons."""
     missing = [problem for problem in (_model_missing(), _database_missing()) if problem is not None]
@@ -67,6 +82,7 @@ def ready() -> dict[str, Any]:
 
 def _health(status: str) -> dict[str, Any]:
     production, night = _production(), _night()
+    journal: Journal | None = current_app.extensions["journal"]
     served, model, database = production.served, production.standing, night.standing
     return {
         "status": status,
@@ -86,6 +102,7 @@ def _health(status: str) -> dict[str, Any]:
             "next_step": database.next_step or None,
             "checked_at": _instant(database.checked_at),
         },
+        "request_log": journal.standing.__dict__ if journal is not None else None,
     }
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from churn.columns import MAXIMUM_KEY_LENGTH
+from churn_api.auth import anyone
 from churn_api.batch_rows import MAXIMUM_ROWS, BatchAnswer
 from churn_api.customers import CustomerScores
 from churn_api.explain import Explanation
@@ -91,12 +92,14 @@ OPERATIONS = (
 
 
 @blueprint.get("/v1/openapi.json")
+@anyone
 def openapi() -> Response:
     """This description as OpenAPI 3.1."""
     return Response(json.dumps(describe()), content_type=JSON)
 
 
 @blueprint.get("/v1/docs")
+@anyone
 def docs() -> Response:
     """This description as a page for people, without a script and without anything from elsewhere."""
     nonce = secrets.token_urlsafe(16)

@@ -6,9 +6,10 @@ from flask import Blueprint, g
 from pydantic import BaseModel, ConfigDict, Field
 
 from churn.policy import Action, RiskLevel
+from churn_api.arms import ask
 from churn_api.auth import needs
 from churn_api.bodies import read_one_customer
-from churn_api.scoring import Scored, models_now, remember, score
+from churn_api.scoring import Scored, remember, score
 
 blueprint = Blueprint("predict", __name__)
 
@@ -44,8 +45,7 @@ class Prediction(BaseModel):
 def predict() -> dict[str, Any]:
     """Score one customer; fields left out are unknown to the model, and the answer lists them."""
     customer_id, record = read_one_customer()
-    served = models_now()(customer_id)
-    [scored] = score(served, [record])
+    served, scored = ask(customer_id, lambda asked: score(asked, [record])[0], lambda said: said.churn_probability)
     remember(served.version, [(customer_id, record, scored)])
     return answer_of(customer_id, scored, served.version)
 

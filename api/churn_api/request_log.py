@@ -10,6 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import ClientDisconnected
+
+from churn.core.api_keys import ApiKey, without_secrets
+from churn_api.problems import Problem
 
 REQUEST_ID = "X-Request-ID"
 SECURITY_HEADERS = {
@@ -17,6 +21,8 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 MAXIMUM_PATH = 200
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -24,7 +30,7 @@ logger = logging.getLogger("churn_api.requests")
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON: whatever a caller sent, it cannot begin a line of its own."""
+    """A record as one line of JSON: whatever a caller sent, it cannot begin a line of its own, and no key is in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record with the fields of its `request`, and its trace where there is one."""
@@ -36,7 +42,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return without_secrets(json.dumps(line))
 
 
 def log_to_stderr() -> None:
@@ -53,8 +59,14 @@ def log_to_stderr() -> None:
 
 def log_requests(app: Flask) -> None:
     """Give every request an id, a line in the log, and every answer the security headers."""
+    app.register_error_handler(ClientDisconnected, _too_slow)
     app.before_request(_begin)
     app.after_request(_end)
+
+
+def _too_slow(_error: ClientDisconnected) -> Response:
+    """The body ended before its end. A caller who is still there was too slow; see churn_api.worker."""
+    return Problem(408, "too-slow", "The body did not arrive in time.", "Send it again, at once.").response()
 
 
 def _begin() -> None:
@@ -75,6 +87,7 @@ def _end(response: Response) -> Response:
 
 def _fields(response: Response) -> dict[str, Any]:
     """What is logged: the route rather than the path where there is one, for a path may name a customer."""
+    caller: ApiKey | None = g.get("caller")
     return {
         "request_id": g.request_id,
         "method": request.method,
@@ -82,4 +95,5 @@ def _fields(response: Response) -> dict[str, Any]:
         "status": response.status_code,
         "milliseconds": round((time.perf_counter() - g.began) * 1000, 2),
         "model_version": g.get("model_version"),
+        "key": caller.key_name if caller is not None else None,
     }

@@ -116,6 +116,14 @@ class DatabaseFull(ChurnError):
     retry_helps = True
 
 
+class LogRefused(ChurnError):
+    """The database refuses a batch of the API's request log; trying again gives the same."""
+
+
+class KeyRefused(ChurnError):
+    """An API key cannot be made or revoked as it was asked for; nothing has changed."""
+
+
 class TakenOver(ChurnError):
     """Another attempt has taken this work over; what this one wrote is undone."""
 

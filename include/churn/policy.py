@@ -142,6 +142,21 @@ class Policy(BaseModel):
     retraining_cooldown_days: float = Field(7, ge=0, description="Shortest time between retraining requests.")
     drift_reports_kept: int = Field(72, ge=1, description="HTML drift reports that stay on disk.")
 
+    api_requests_per_minute: int = Field(
+        60_000, ge=1, description="Answers a minute that a key may have of each worker, unless it has its own limit."
+    )
+    api_key_grace_minutes: float = Field(
+        15, ge=0, description="How long known API keys are honoured while the database is away."
+    )
+    api_log_buffer_count: int = Field(
+        20_000, ge=1, description="Answers that a worker holds back for the database before it drops them, counted."
+    )
+    api_requests_kept_days: int = Field(30, ge=1, le=3650, description="Days for which the request log is kept.")
+    challenger_share: float = Field(
+        0.0, ge=0, le=1, description="Share of customers who are answered by the staging version."
+    )
+    shadow_scoring: bool = Field(False, description="Whether the staging version scores beside, without answering.")
+
     seed: int = Field(20_261, description="Seed of every random choice in training.")
 
     @model_validator(mode="after")

@@ -12,6 +12,74 @@ from churn.platform.postgres import create_database
 from tests.conftest import TestDatabase, TestServer
 from tests.server import random_free_port
 
+# Rights on whole relations, on single columns where not on all, on sequences, functions, schemas, the database and
+# other roles. What every PostgreSQL server gives everybody on its own catalogues is left out.
+RIGHTS = """
+WITH ours AS (
+    SELECT oid, nspname FROM pg_namespace
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)'
+),
+relations AS (
+    SELECT pg_class.oid, relkind, nspname || '.' || relname AS object
+    FROM pg_class JOIN ours ON ours.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+)
+SELECT object, right_, NULL AS columns
+FROM relations, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS right_
+WHERE relkind <> 'S' AND has_table_privilege('churn_api', oid, right_)
+UNION ALL
+SELECT object, right_, string_agg(attname, ', ' ORDER BY attnum)
+FROM relations
+JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped,
+    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS right_
+WHERE relkind <> 'S' AND NOT has_table_privilege('churn_api', relations.oid, right_)
+    AND has_column_privilege('churn_api', relations.oid, attnum, right_)
+GROUP BY object, right_
+UNION ALL
+SELECT object, right_, NULL
+FROM relations, unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) AS right_
+WHERE relkind = 'S' AND has_sequence_privilege('churn_api', oid, right_)
+UNION ALL
+SELECT nspname || '.' || proname, 'EXECUTE', NULL
+FROM pg_proc JOIN ours ON ours.oid = pronamespace
+WHERE has_function_privilege('churn_api', pg_proc.oid, 'EXECUTE')
+UNION ALL
+SELECT nspname, right_, NULL
+FROM ours, unnest(ARRAY['USAGE', 'CREATE']) AS right_
+WHERE has_schema_privilege('churn_api', oid, right_)
+UNION ALL
+SELECT 'database', right_, NULL
+FROM unnest(ARRAY['CONNECT', 'CREATE', 'TEMPORARY']) AS right_
+WHERE has_database_privilege('churn_api', current_database(), right_)
+UNION ALL
+SELECT rolname, 'MEMBER', NULL
+FROM pg_roles
+WHERE rolname <> 'churn_api' AND pg_has_role('churn_api', oid, 'MEMBER')
+UNION ALL
+SELECT 'server', 'SUPERUSER', NULL
+FROM pg_roles
+WHERE rolname = 'churn_api' AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication)
+"""
+API_RIGHTS = {
+    ("database", "CONNECT", None),
+    ("public", "USAGE", None),
+    ("churn", "USAGE", None),
+    ("crm", "USAGE", None),
+    ("churn.schema_version", "SELECT", None),
+    # What it serves.
+    ("crm.churn_scores", "SELECT", None),
+    # Who may ask.
+    (
+        "churn.api_keys",
+        "SELECT",
+        "key_id, key_name, secret_hash, scopes, requests_per_minute, expires_at, revoked_at",
+    ),
+    # What it answered: written, never read.
+    ("churn.api_requests", "INSERT", None),
+    ("churn.api_log_batches", "INSERT", "batch_id, worker, row_count, dropped_count"),
+    ("churn.open_api_request_day", "EXECUTE", None),
+}
+
 
 def test_migrating_twice_changes_nothing(churn_database: TestDatabase) -> None:
     admin = churn_database.as_role("postgres")
@@ -40,6 +108,13 @@ def test_a_process_may_learn_that_the_schema_is_current(churn_database: TestData
         ("grafana_reader", "SELECT * FROM churn.customer_history"),
         ("churn_api", "SELECT * FROM churn.customers"),
         ("churn_api", "INSERT INTO churn.scoring_runs DEFAULT VALUES"),
+        ("churn_api", "SELECT * FROM churn.api_requests"),
+        ("churn_api", "SELECT created_by FROM churn.api_keys"),
+        ("churn_api", "UPDATE churn.api_keys SET revoked_at = NULL"),
+        ("churn_api", "SELECT churn.erase_api_requests('A')"),
+        ("churn_pipeline", "DELETE FROM churn.api_requests"),
+        ("grafana_reader", "SELECT * FROM churn.api_requests"),
+        ("grafana_reader", "SELECT * FROM churn.api_keys"),
         ("churn_pipeline", "DELETE FROM churn.extracts"),
         ("churn_pipeline", "UPDATE churn.customer_history SET tenure = 0"),
         ("churn_pipeline", "UPDATE churn.scores SET churn_probability = 0"),
@@ -109,3 +184,10 @@ def test_a_database_that_is_away_is_named_without_its_password() -> None:
 def test_another_kind_of_address_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         Database("mysql://somewhere/churn")
+
+
+def test_the_api_may_do_exactly_this(churn_database: TestDatabase) -> None:
+    """Every right of churn_api on everything in the database, whatever it comes from: a grant, PUBLIC, a role."""
+    with churn_database.as_role("postgres").transaction() as connection:
+        rows = connection.execute(RIGHTS).fetchall()
+    assert {(row["object"], row["right_"], row["columns"]) for row in rows} == API_RIGHTS

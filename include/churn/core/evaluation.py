@@ -45,11 +45,22 @@ def auc_interval(labels: ArrayLike, probabilities: ArrayLike, confidence: float)
 
     With fewer than two churners or two stayers the ends are NaN: nothing is known about how they vary.
     """
-    truth, scores = checked(labels, probabilities)
-    aucs, covariance = _delong(truth, scores[None, :])
-    margin = _normal_quantile(confidence) * np.sqrt(covariance[0, 0])
-    low, high = np.clip([aucs[0] - margin, aucs[0] + margin], 0.0, 1.0)
-    return Interval(float(aucs[0]), float(low), float(high))
+    area, deviation = _auc(labels, probabilities)
+    margin = _normal_quantile(confidence) * deviation
+    low, high = np.clip([area - margin, area + margin], 0.0, 1.0)
+    return Interval(area, float(low), float(high))
+
+
+def unpaired_auc_difference(
+    challenger: tuple[ArrayLike, ArrayLike], production: tuple[ArrayLike, ArrayLike], confidence: float
+) -> Interval:
+    """The AUC of `challenger` minus that of `production` on other rows, each (labels (n,), probabilities (n,)).
+
+    The rows are independent, so the variances add up. Raises as `evaluate`; the ends are NaN as in `auc_interval`.
+    """
+    (first, first_deviation), (second, second_deviation) = _auc(*challenger), _auc(*production)
+    margin = _normal_quantile(confidence) * float(np.hypot(first_deviation, second_deviation))
+    return Interval(first - second, first - second - margin, first - second + margin)
 
 
 def auc_difference(labels: ArrayLike, challenger: ArrayLike, production: ArrayLike, confidence: float) -> Interval:
@@ -166,6 +177,13 @@ def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats
             "Admit an extract that holds both churners and stayers.",
         )
     return truth, scores
+
+
+def _auc(labels: ArrayLike, probabilities: ArrayLike) -> tuple[float, float]:
+    """The ROC-AUC and its standard deviation."""
+    truth, scores = checked(labels, probabilities)
+    aucs, covariance = _delong(truth, scores[None, :])
+    return float(aucs[0]), float(np.sqrt(covariance[0, 0]))
 
 
 def _delong(truth: Floats, scores: Floats) -> tuple[Floats, Floats]:

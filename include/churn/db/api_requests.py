@@ -1,0 +1,136 @@
+"""The log of the API's requests, as a worker writes it: in batches, each of them once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from churn.core.arms import Arm
+from churn.db.database import Connection, Database, query
+from churn.errors import DatabaseUnavailable, LogRefused
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered about one customer, or by a shadow that did not answer.
+
+    `inputs` are the given fields by their names in the extract; the probability is 0..1.
+    """
+
+    customer_id: str | None
+    inputs: Mapping[str, Any]
+    churn_probability: float | None
+    risk_level: str | None
+    model_version: int | None
+    arm: Arm | None
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request and its answers: one, many of a batch, or none where it was refused.
+
+    `milliseconds` is the time in the worker. `challenger_version` is the version that ran beside Production where the
+    request was put into an arm.
+    """
+
+    at: datetime
+    request_id: str
+    route: str
+    status: int
+    milliseconds: float
+    key_id: str | None
+    challenger_version: int | None
+    answers: tuple[Answer, ...]
+
+    @property
+    def row_count(self) -> int:
+        """The rows that it takes in the log."""
+        return max(1, len(self.answers))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Requests that one worker writes together; the same id is written once, however often it is tried.
+
+    `dropped_count` is the number of rows that the worker has lost since the batch before.
+    """
+
+    batch_id: UUID
+    worker: str
+    requests: Sequence[LoggedRequest]
+    dropped_count: int
+
+
+def write(database: Database, batch: Batch) -> None:
+    """Write a batch in one transaction, unless it was written before.
+
+    Raises DatabaseUnavailable and DatabaseFull where trying again may help, LogRefused where it does not.
+    """
+    try:
+        with database.transaction() as connection:
+            connection.execute("SET LOCAL statement_timeout = '10s'")  # what does not get on is taken for away
+            _write(connection, batch)
+    except psycopg.OperationalError as error:  # a statement that was too slow, a deadlock
+        raise DatabaseUnavailable(f"The request log could not be written: {error}.", "It is tried again.") from error
+    except psycopg.Error as error:
+        raise LogRefused(
+            f"The database refuses what the request log holds: {error}.",
+            "Run `churn db migrate` where the schema is behind; otherwise this is a defect.",
+        ) from error
+
+
+def _write(connection: Connection, batch: Batch) -> None:
+    rows = [row for request in batch.requests for row in _rows(request)]
+    counts = {"row_count": len(rows), "dropped_count": batch.dropped_count}
+    key = {"batch_id": batch.batch_id, "worker": batch.worker}
+    if connection.execute(query("begin_api_log_batch"), key | counts).rowcount == 0:
+        return
+    for day in sorted({request.at.astimezone(UTC).date() for request in batch.requests}):
+        connection.execute(query("open_api_request_day"), {"day": day})
+    with connection.cursor() as cursor, cursor.copy(query("copy_api_requests")) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _rows(request: LoggedRequest) -> list[Row]:
+    """The columns of copy_api_requests.sql, one row an answer."""
+    first = (request.at, request.request_id, request.route, request.status, request.milliseconds, request.key_id)
+    at, request_id, *rest = first
+    if not request.answers:
+        return [(at, request_id, 0, *rest, None, None, request.challenger_version, None, None, None, None)]
+    # A shadow has the number of the answer that it stood behind.
+    number, rows = -1, []
+    for answer in request.answers:
+        number += answer.arm != "shadow"
+        rows.append((at, request_id, number, *rest, *_columns(answer, request.challenger_version)))
+    return rows
+
+
+def _columns(answer: Answer, challenger_version: int | None) -> Row:
+    return (
+        answer.arm,
+        answer.model_version,
+        challenger_version,
+        storable(answer.customer_id) if answer.customer_id is not None else None,
+        json.dumps({storable(name): _storable_value(value) for name, value in answer.inputs.items()}),
+        answer.churn_probability,
+        answer.risk_level,
+    )
+
+
+def _storable_value(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
+
+
+def storable(text: str) -> str:
+    """The text as PostgreSQL can hold it: NUL and lone surrogates, which JSON can name, become U+FFFD.
+
+    One such character would otherwise cost the batch that it is in.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")

@@ -1,0 +1,1 @@
+SELECT churn.open_api_request_day(%(day)s)
