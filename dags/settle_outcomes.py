@@ -1,10 +1,11 @@
 """
 ### settle_outcomes: old scores meet what became true
 
-**Reads** published scores whose horizon has passed, outcomes observed after their snapshot.
+**Reads** published scores whose horizon has passed, outcomes observed after their snapshot; the API's request log.
 
 **Writes** `monitoring.realised_performance`: ROC-AUC with its interval, Brier score, calibration error and lift of each
-run. No run being due is a normal answer.
+run; `monitoring.arm_comparisons`: challenger beside Production where both answered. No run being due is a normal
+answer. Drops the days of the request log that the policy no longer keeps.
 
 **If it fails** no score changes and nothing is lost: the next day settles what is still due.
 """
@@ -25,7 +26,7 @@ from churn_airflow.tasks import job_task
     doc_md=__doc__,
 )
 def settle_outcomes() -> None:
-    """Settle every run that is due."""
+    """Settle every run that is due, compare the arms, forget what is old."""
 
     @job_task()
     def settle_outcomes() -> list[int]:
@@ -33,7 +34,20 @@ def settle_outcomes() -> None:
 
         return [settled.scoring_run_id for settled in settle_outcomes(services())]
 
-    settle_outcomes()
+    @job_task()
+    def compare_arms() -> list[int]:
+        from churn.jobs.compare_arms import compare_arms
+
+        return [compared.challenger_version for compared in compare_arms(services())]
+
+    @job_task()
+    def drop_old_requests() -> int:
+        from churn.jobs.forget_requests import drop_old_requests
+
+        opened = services()
+        return drop_old_requests(opened.database, opened.policy.api_requests_kept_days)
+
+    settle_outcomes() >> compare_arms() >> drop_old_requests()
 
 
 settle_outcomes()

@@ -9,7 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected
 
 from churn.core.api_keys import ApiKey, without_secrets
@@ -27,6 +27,17 @@ SECURITY_HEADERS = {
 MAXIMUM_PATH = 200
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 logger = logging.getLogger("churn_api.requests")
+
+
+class WholeRequest(Request):
+    """A request whose body is there as a whole, or not at all: gunicorn hands on what came before the end."""
+
+    def get_data(self, *arguments: Any, **named: Any) -> Any:
+        """The body. Raises ClientDisconnected where less arrived than was announced."""
+        body = super().get_data(*arguments, **named)
+        if self.content_length is not None and len(body) < self.content_length:
+            raise ClientDisconnected
+        return body
 
 
 class JsonLines(logging.Formatter):
@@ -59,6 +70,7 @@ def log_to_stderr() -> None:
 
 def log_requests(app: Flask) -> None:
     """Give every request an id, a line in the log, and every answer the security headers."""
+    app.request_class = WholeRequest
     app.register_error_handler(ClientDisconnected, _too_slow)
     app.before_request(_begin)
     app.after_request(_end)

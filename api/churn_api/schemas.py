@@ -72,7 +72,7 @@ def field_problems(error: ValidationError) -> list[FieldProblem]:
 
 
 def _field_problem(detail: ErrorDetails) -> FieldProblem:
-    field = str(detail["loc"][0])
+    field = str(detail["loc"][0]) if detail["loc"] else "(name)"  # a name that is no Unicode text has no place
     column = BY_NAME.get(field)
     if detail["type"] == "extra_forbidden" or column is None:
         return _unexpected(field)

@@ -3,7 +3,7 @@
 from churn.db.migrations import run_sql_file
 
 revision = "0010"
-down_revision = "0005"
+down_revision = "0009"
 
 
 def upgrade() -> None:
