@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from flask import current_app, g, request
 
+from churn.core.api_keys import ApiKey
 from churn.db import kept_answers
 from churn.db.kept_answers import KeptAnswer
 from churn.errors import DatabaseUnavailable
@@ -55,7 +56,8 @@ def _kept_or_new(key: str, digest: bytes, answer: Callable[[], Answer]) -> Answe
     night: Night = current_app.extensions["night"]
     if night.database is None:
         raise _cannot_keep("The API has no database to keep answers in.")
-    caller = str(g.get("caller", ""))
+    key_of_caller: ApiKey | None = g.get("caller")
+    caller = key_of_caller.key_id if key_of_caller is not None else ""
     with night.database.transaction() as connection:
         if not kept_answers.take(connection, caller, key):
             raise Problem(409, "still-answering", "A request with this key is being answered at this moment.",

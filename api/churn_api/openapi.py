@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from churn.columns import MAXIMUM_KEY_LENGTH
-from churn_api.auth import anyone
+from churn_api.auth import KEY_HEADER, anyone
 from churn_api.batch_rows import MAXIMUM_ROWS, BatchAnswer
 from churn_api.customers import CustomerScores
 from churn_api.explain import Explanation
@@ -28,12 +28,15 @@ blueprint = Blueprint("openapi", __name__)
 
 PROBLEMS = {
     400: "The body cannot be read.",
+    401: "No API key, or one that is unknown, expired or revoked.",
+    403: "The API key lacks the scope that is needed here.",
     404: "There is no such customer.",
     406: "The answer cannot be given as Accept asks.",
     409: "A request with the same Idempotency-Key is being answered.",
     413: "The body is too large.",
     415: "The body is not declared as what is read here.",
     422: "A field breaks the contract; each is listed under `errors`.",
+    429: "The API key has asked more than its limit.",
     503: "No model yet, or no database where one is needed.",
 }
 REQUEST_ID: Schema = {"X-Request-ID": {"description": "The caller's where harmless.", "schema": {"type": "string"}}}
@@ -69,6 +72,11 @@ ONE: Schema = {JSON: _ref(CustomerRecord)}
 MANY: Schema = {
     JSON: {"type": "array", "minItems": 1, "maxItems": MAXIMUM_ROWS, "items": _ref(CustomerRecord)},
     CSV: {"type": "string", "description": "A line with the names of the fields, then a line a customer."},
+}
+CALLER_PROBLEMS = (401, 403, 429)
+SECURITY_SCHEMES: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Asked for once a key was ever made."},
+    "header": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "The same key."},
 }
 ONE_PROBLEMS, BATCH_PROBLEMS = (400, 413, 415, 422, 503), (400, 406, 409, 413, 415, 422, 503)
 ANY_TEXT: Schema = {"type": "string"}
@@ -130,18 +138,20 @@ def describe() -> Schema:
             "description": "On-demand answers from the Production model, equal to last night's table.",
         },
         "paths": paths,
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": SECURITY_SCHEMES},
     }
 
 
 def _operation(operation: Operation) -> Schema:
     view = current_app.view_functions[operation.endpoint]
+    scope = getattr(view, "needed_scope", None)
+    problems = sorted({*operation.problems, *(CALLER_PROBLEMS if scope else ())})
     described: Schema = {
         "operationId": operation.endpoint.rpartition(".")[2] + ("" if operation.path != "/predict" else "_unversioned"),
         "summary": (view.__doc__ or "").partition("\n")[0],
         "responses": {
             "200": {"description": "Answered.", "headers": REQUEST_ID, "content": _content(operation.answers)},
-            **{str(status): _problem(PROBLEMS[status]) for status in operation.problems},
+            **{str(status): _problem(PROBLEMS[status]) for status in problems},
             "default": _problem("Anything else that went wrong."),
         },
     }
@@ -149,8 +159,9 @@ def _operation(operation: Operation) -> Schema:
         described["parameters"] = list(operation.parameters)
     if operation.takes:
         described["requestBody"] = {"required": True, "content": _content(operation.takes)}
-    scope = getattr(view, "needed_scope", None)
-    return described | ({"x-needed-scope": scope} if scope else {})
+    if scope:
+        described |= {"security": [{}, *({name: []} for name in SECURITY_SCHEMES)], "x-needed-scope": scope}
+    return described
 
 
 def _content(by_type: Mapping[str, Schema]) -> Schema:

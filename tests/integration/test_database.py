@@ -68,6 +68,14 @@ API_RIGHTS = {
     ("churn.schema_version", "SELECT", None),
     # What it serves.
     ("crm.churn_scores", "SELECT", None),
+    ("serving", "USAGE", None),
+    ("serving.published_run", "SELECT", None),
+    ("serving.published_scores", "SELECT", None),
+    ("serving.approvals", "SELECT", None),
+    # What it answered to a request that may be sent again.
+    ("serving.kept_answers", "DELETE", None),
+    ("serving.kept_answers", "INSERT", None),
+    ("serving.kept_answers", "SELECT", None),
     # Who may ask.
     (
         "churn.api_keys",

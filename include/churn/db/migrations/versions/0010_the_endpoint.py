@@ -2,10 +2,10 @@
 
 from churn.db.migrations import run_sql_file
 
-revision = "0011"
-down_revision = "0010"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:
     """Apply the revision; the way back is a restored backup."""
-    run_sql_file("0011_the_endpoint.sql")
+    run_sql_file("0010_the_endpoint.sql")

@@ -98,6 +98,7 @@ BEGIN
         END;
     END LOOP;
     DELETE FROM churn.api_log_batches WHERE written_at < p_before;
+    DELETE FROM serving.kept_answers WHERE answered_at < now() - interval '1 day';
     RETURN dropped;
 END
 $$;
@@ -109,6 +110,7 @@ DECLARE
 BEGIN
     DELETE FROM churn.api_requests WHERE customer_id = p_customer_id;
     GET DIAGNOSTICS erased = ROW_COUNT;
+    DELETE FROM serving.kept_answers;  -- compressed: whose answers they are cannot be told
     RETURN erased;
 END
 $$;
