@@ -22,7 +22,7 @@ from tests.conftest import TestDatabase
 from tests.faults.evening import Evening
 
 TABLESPACE = "small_disk"
-ROOM_FOR_THE_PLAN, ROOM_FOR_THE_ROWS, ROOM_FOR_ALL = "512k", "3500k", "64m"
+ROOM_FOR_THE_PLAN, ROOM_FOR_THE_ROWS, ROOM_FOR_ALL = "512k", "10000k", "64m"  # rows: scores and reasons
 
 
 @dataclass(frozen=True)
