@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -12,10 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from flask import Flask
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from churn.core.arms import compare_shadow, compare_split, is_challenged
+from churn.core.engines import Engine
 from churn.core.evaluation import auc_difference, auc_interval, unpaired_auc_difference
+from churn.core.features import Matrix
 from churn.core.profit import RetentionEconomics
 from churn.db import api_requests
 from churn.db.api_requests import Answer, Batch, LoggedRequest
@@ -30,10 +32,15 @@ from tests.conftest import TestDatabase
 from tests.jobs import admit_simulated, with_changes
 
 CUSTOMERS = [f"T-{number:05d}" for number in range(60)]
-BROKEN: dict[str, dict[str, Any]] = {
-    "raises": {"estimator": None},
-    # A booster that answers, but with what is no probability.
-    "no probability": {"estimator": SimpleNamespace(predict=lambda matrix, **_: np.full(len(matrix), np.nan))},
+
+
+def _raise(matrix: Matrix) -> NDArray[np.float64]:
+    raise RuntimeError(f"no answer for {len(matrix)} customers")
+
+
+BROKEN: dict[str, Engine] = {
+    "raises": Engine("broken", _raise),
+    "no probability": Engine("broken", lambda matrix: np.full(len(matrix), np.nan)),
 }
 ASKED_AT = datetime.now(UTC) - timedelta(days=10)
 
@@ -105,8 +112,7 @@ def test_a_challenger_that_fails_is_stood_in_for_by_production_and_counted(
     assert arms.challenger is not None
     served = arms.challenger.served
     assert served is not None
-    model = dataclasses.replace(served.model, **BROKEN[defect])
-    arms.challenger.served = dataclasses.replace(served, model=model)
+    arms.challenger.served = dataclasses.replace(served, engine=BROKEN[defect])
     assert set(versions(split).values()) == {1}
     challenged = [customer for customer in CUSTOMERS if is_challenged(customer, 2, 0.5)]
     assert arms.fallback_count == len(challenged)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from churn.columns import COLUMNS, KEY, LABEL, Column
@@ -58,6 +58,10 @@ def door(pipeline: Database, tmp_path: Path) -> Services:
     return open_services(pipeline, tmp_path)
 
 
+TWO_BLANK_KEYS = {3: {KEY.name: ""}, 7: {KEY.name: ""}}
+
+
+@example(corruption=TWO_BLANK_KEYS, line_end="\r\n")  # where every field is quoted
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(corruption=corruptions(), line_end=st.sampled_from(["\n", "\r\n"]))
 def test_exactly_the_corrupted_simulated_rows_are_quarantined(

@@ -16,7 +16,7 @@ from churn.records import Decision
 from churn.services import Services
 from churn.settings import Settings
 from churn_api.app import create_app
-from churn_api.production import ProductionModel
+from churn_api.production import FollowedModel
 from tests.conftest import TestDatabase
 from tests.jobs import admit_simulated, approve, promote_model, register_model
 from tests.nights import published
@@ -35,7 +35,7 @@ def test_after_a_rollback_the_api_and_the_next_night_answer_with_the_old_version
     admit_simulated(services, 300)
     old, new = approve(services, 1), approve(services, 2)
     api = create_app(Settings(mlflow_tracking_uri=services.registry.tracking_uri))
-    serving: ProductionModel = api.extensions["production"]
+    serving: FollowedModel = api.extensions["production"]
     try:
         assert api.test_client().post("/predict", json=CUSTOMER).get_json()["model_version"] == new
         score_customers(services)

@@ -1,7 +1,7 @@
 """One PostgreSQL database: connections, transactions and locks."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -63,7 +63,7 @@ class Database:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold a named lock of the database for the block; it is released when the process dies.
+        """Hold a named lock of the database for the block; it is given back with it, or when the process dies.
 
         Raises AlreadyRunning at once where another process holds it.
         """
@@ -71,7 +71,12 @@ class Database:
             row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (name,)).fetchone()
             if not row or not row["got"]:
                 raise AlreadyRunning(f"Another process holds the lock {name!r}.", "Wait until it has finished.")
-            yield
+            try:
+                yield
+            finally:
+                # The server ends a connection some time after its client has; the next holder may come before that.
+                with suppress(psycopg.OperationalError):  # the server is gone, and the lock with it
+                    connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", (name,))
 
     @contextmanager
     def exclusive(self, name: str, patience_seconds: float) -> Iterator[Connection]:

@@ -85,7 +85,9 @@ def _copy(connection: Connection, header: Header, text: ExtractText) -> int:
     """COPY in the file's own column order; added columns go to columns that are dropped afterwards."""
     added = {name: _added(position) for position, name in enumerate(header.added)}
     names = sql.SQL(", ").join(added.get(name, sql.Identifier(name)) for name in header.names)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, HEADER true, ENCODING 'UTF8')").format(TABLE, names)
+    # A blank key is no key, quoted or not: two of them are two bad rows and no customer who is there twice.
+    options = sql.SQL("FORMAT csv, HEADER true, ENCODING 'UTF8', FORCE_NULL ({})").format(sql.Identifier(KEY.name))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(TABLE, names, options)
     with connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             for chunk in text.chunks():
