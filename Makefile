@@ -63,7 +63,7 @@ lint: .venv/installed-dev ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test-unit: .venv/installed-dev ## pure functions and house rules, under a minute
-	$(BIN)/pytest -q tests/unit tests/house tests/benchmarks
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/unit tests/house tests/benchmarks
 
 test-integration: .venv/installed-dev .venv-moto/installed ## jobs and adapters on real PostgreSQL, MLflow, GX, Evidently, S3
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/integration
