@@ -1,13 +1,14 @@
 """A background look at something that changes, again and again: what the followers of model and database share."""
 
 import threading
+from abc import ABC, abstractmethod
 from secrets import SystemRandom
 
 SECONDS_BETWEEN_LOOKS = 5.0
 JITTER = 0.2  # of the pause, either way, so that workers do not ask all at once
 
 
-class Follower:
+class Follower(ABC):
     """Calls `look` once and then again after each pause, in a thread of its own, until it is stopped."""
 
     def __init__(self, name: str, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> None:
@@ -16,9 +17,9 @@ class Follower:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"{name}-follower", daemon=True)
 
+    @abstractmethod
     def look(self) -> None:
         """Look once. Must raise nothing that is expected to happen."""
-        raise NotImplementedError
 
     def follow(self, wait_seconds: float = 0.0) -> None:
         """Start following; return after the first look, or after `wait_seconds` where that takes longer.
