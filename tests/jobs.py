@@ -12,10 +12,8 @@ from psycopg.types.json import Jsonb
 
 from churn.core import training
 from churn.core.training import TrainingData
-from churn.db import promotions
 from churn.errors import NoProductionModel
 from churn.jobs.validate_customers import validate_customers
-from churn.records import Decision
 from churn.services import Services
 from churn.simulator import write_extract
 
@@ -96,34 +94,29 @@ def approve_model(services: Services, seed: int = 1, shuffled: bool = False, day
     return number
 
 
-def record_approval(services: Services, model_version: int, days_ago: float = 0, **policy: Any) -> None:
+def record_approval(
+    services: Services, model_version: int, days_ago: float = 0, replaced: int | None = None, **policy: Any
+) -> None:
     """The entry of the ledger that the gate makes when it promotes a version."""
     digest = services.registry.version(model_version).digest
     decided = services.policy.model_copy(update=policy).model_dump(mode="json")
     with services.database.transaction() as connection:
         connection.execute(
-            "INSERT INTO churn.promotions (decision, model_version, reason, evidence, policy, decided_at)"
-            " VALUES ('promoted', %s, 'The challenger meets every rule.', %s, %s, now() - %s * interval '1 day')",
-            (model_version, Jsonb({"digest": digest}), Jsonb(decided), days_ago),
+            "INSERT INTO churn.promotions"
+            " (decision, model_version, previous_version, reason, evidence, policy, decided_at)"
+            " VALUES ('promoted', %s, %s, 'The challenger meets every rule.', %s, %s, now() - %s * interval '1 day')",
+            (model_version, replaced, Jsonb({"digest": digest}), Jsonb(decided), days_ago),
         )
 
 
 def approve(services: Services, seed: int) -> int:
-    """Let the version of a seed become Production as the gate does: the ledger first, then the alias."""
+    """Let the version of a seed become Production, in place of the one that serves, with its entry of the ledger."""
     try:
         before = services.registry.production_version().version
     except NoProductionModel:
         before = None
     number = promote_model(services, seed)
-    with services.database.transaction() as connection:
-        promotions.record(
-            connection,
-            decision=Decision(True, "The challenger meets every rule.", ()),
-            model_version=number,
-            previous_version=before,
-            evidence={"digest": services.registry.version(number).digest},
-            policy=services.policy,
-        )
+    record_approval(services, number, replaced=before)
     return number
 
 
