@@ -11,6 +11,7 @@ from churn.core.contributions import Explainer, contributions_of
 from churn.core.engines import CannotCompile, Engine, fastest_engine
 from churn.core.features import Matrix
 from churn.core.model import ChurnModel
+from churn.core.smoke_test import fault_of
 from churn.errors import ArtifactRejected
 from churn.records import ModelVersion
 from churn.registry import Registry
@@ -46,7 +47,8 @@ def prepare(registry: Registry, registered: ModelVersion) -> Served:
     reference = registry.load_reference(registered.version)
     rows, recorded = model.encoder.encode(reference), reference[SCORE_COLUMN].to_numpy(np.float64)
     engine = fastest_engine(model, np.vstack([rows, blank_randomly(rows, _SEED)]))
-    _smoke_test(registered, engine.probabilities(rows), recorded)
+    if (fault := fault_of(engine.probabilities(rows), recorded)) is not None:
+        raise _rejected(registered, fault)
     explainer, cuts = _explainer(registered, model, rows), percentile_cuts(recorded)
     return Served(model, registered, engine, explainer, cuts, datetime.now(UTC))
 
@@ -54,16 +56,6 @@ def prepare(registry: Registry, registered: ModelVersion) -> Served:
 def percentile_cuts(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """The smallest probability (99,) of each hundredth from the second on, as the night cuts a run."""
     return np.sort(probabilities)[np.arange(1, 100) * len(probabilities) // 100]
-
-
-def _smoke_test(registered: ModelVersion, answered: NDArray[np.float64], recorded: NDArray[np.float64]) -> None:
-    """A model must know its own reference again: finite, in 0..1, the scores that were written beside the rows."""
-    if not len(answered):
-        raise _rejected(registered, "its reference has no row")
-    if not (np.isfinite(answered) & (answered >= 0) & (answered <= 1)).all():
-        raise _rejected(registered, "it gives its own reference something that is no probability")
-    if not np.allclose(answered, recorded, rtol=0, atol=1e-9):
-        raise _rejected(registered, "it gives its own reference other scores than were recorded")
 
 
 def _explainer(registered: ModelVersion, model: ChurnModel, reference: Matrix) -> Explainer:

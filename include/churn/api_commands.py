@@ -1,11 +1,14 @@
 """`churn api-key ...`, `churn api-log ...` and `churn arms`: who may ask the API, and what it answered."""
 
+import os
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from churn.console import AsJson, open_services, out, show
+from churn.console import AsJson, open_services, open_settings, out, show
+from churn.services import Services
 
 api_key_app = typer.Typer(no_args_is_help=True, help="Who may ask the API.")
 api_log_app = typer.Typer(no_args_is_help=True, help="What the API answered, and how it is forgotten.")
@@ -74,6 +77,39 @@ def api_log_prune(as_json: AsJson = False) -> None:
     kept_days = services.policy.api_requests_kept_days
     dropped = drop_old_requests(services.database, kept_days)
     show("Dropped", [{"kept_days": kept_days, "dropped_days": dropped}], as_json)
+
+
+@api_log_app.command("latency")
+def api_log_latency(
+    hours: Annotated[int, typer.Option(min=1, help="How far to look back.")] = 24, as_json: AsJson = False
+) -> None:
+    """Show requests, errors and milliseconds in the worker, by route and model version."""
+    from churn.db import answered_requests
+
+    with open_services().database.transaction() as connection:
+        rows = answered_requests.latencies(connection, hours)
+    show(f"Requests of the last {hours} hours", rows, as_json)
+
+
+def try_api(
+    url: Annotated[
+        str, typer.Option(envvar="CHURN_API_URL", help="Where the API listens; that of the local platform.")
+    ] = "",
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="Published customers to ask about.")] = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the running API about published customers and hold every answer against the night's table.
+
+    A key is taken from CHURN_API_KEY. Ends with 1 where an answer differs.
+    """
+    from churn.jobs.try_api import try_api as ask
+
+    settings = open_settings()
+    address = url or os.environ.get("CHURN_API_URL", "")
+    tried = ask(Services.from_settings(settings), address, os.environ.get("CHURN_API_KEY"), count)
+    show("Answers beside the published scores", [asdict(tried)], as_json)
+    if not tried.is_equal:
+        raise typer.Exit(1)
 
 
 def arms(as_json: AsJson = False) -> None:

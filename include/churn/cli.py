@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from churn.api_commands import api_key_app, api_log_app, arms
+from churn.api_commands import api_key_app, api_log_app, arms, try_api
 from churn.console import AsJson, open_services, open_settings, out, parse_day, show
 from churn.errors import ChurnError, ConfigurationError
 from churn.model_commands import model_app
@@ -33,6 +33,7 @@ app.add_typer(api_key_app, name="api-key")
 app.add_typer(api_log_app, name="api-log")
 app.add_typer(platform_app, name="platform")
 app.command()(arms)
+app.command("try-api")(try_api)
 
 
 def main() -> None:

@@ -123,6 +123,16 @@ class Registry:
                     f"The reference of version {number} cannot be read: {error}.", "Register the model again."
                 ) from error
 
+    def verify_artifact(self, number: int) -> None:
+        """Download the whole artifact of a version and hold its code and data against what was registered.
+
+        Raises ArtifactRejected naming the files that are missing, changed or were never registered.
+        """
+        found = self._version(number)
+        with tempfile.TemporaryDirectory(prefix="churn-artifact-") as folder, asking(self.tracking_uri):
+            self._artifact_of(found).download_artifacts("", folder)
+            require_intact(Path(folder), found.tags.get(ARTIFACT_DIGEST_TAG))
+
     def register(
         self,
         model: ChurnModel,
@@ -238,19 +248,23 @@ class Registry:
 
     def _download(self, found: Any, path: str, folder: str) -> Path:
         """Fetch a file or folder of a version's artifact. Raises ArtifactRejected where it is not there."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         with asking(self.tracking_uri):
-            root = self._client.get_model_version_download_uri(MODEL_NAME, found.version)
-            if root.startswith("models:/"):
-                root = self._client.get_logged_model(root.removeprefix("models:/")).artifact_location
-            artifact = get_artifact_repository(root, self.tracking_uri, self.tracking_uri)
+            artifact = self._artifact_of(found)
             if path in {entry.path for entry in artifact.list_artifacts(path.rpartition("/")[0])}:
                 return Path(artifact.download_artifacts(path, folder))
         raise ArtifactRejected(
             f"The artifact of version {found.version} has no {path}.",
             "Restore it from a backup, or promote another version.",
         )
+
+    def _artifact_of(self, found: Any) -> Any:
+        """MLflow's door to the files of a version."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        root = self._client.get_model_version_download_uri(MODEL_NAME, found.version)
+        if root.startswith("models:/"):
+            root = self._client.get_logged_model(root.removeprefix("models:/")).artifact_location
+        return get_artifact_repository(root, self.tracking_uri, self.tracking_uri)
 
 
 def _as_record(found: Any) -> ModelVersion:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,11 @@ def sample_recent(
         if column.is_number:
             frame[column.name] = pd.to_numeric(frame[column.name]).astype(np.float64)
     return frame.assign(churn_probability=np.array([row["churn_probability"] for row in rows], np.float64))
+
+
+def latencies(connection: Connection, hours: int) -> list[dict[str, Any]]:
+    """Requests of the last hours by route and version: how many, refused, failed, and milliseconds in the worker."""
+    return connection.execute(query("measure_api_requests"), {"hours": hours}).fetchall()
 
 
 def drop_old(connection: Connection, kept_days: int) -> int:

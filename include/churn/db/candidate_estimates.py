@@ -17,6 +17,11 @@ def find(connection: Connection, estimate_key: str) -> tuple[CandidateEstimate, 
     return (_estimate(row), row["mlflow_run_id"]) if row else None
 
 
+def newest(connection: Connection) -> list[CandidateEstimate]:
+    """The newest estimate of each kind of candidate."""
+    return [_estimate(row) for row in connection.execute(query("newest_candidate_estimates"))]
+
+
 def record(connection: Connection, estimate_key: str, estimate: CandidateEstimate, mlflow_run_id: str) -> None:
     """Keep an estimate; the first one stays."""
     values = {

@@ -140,6 +140,14 @@ def history(connection: Connection, limit: int) -> list[dict[str, Any]]:
     return connection.execute(query("list_promotions"), {"limit": limit}).fetchall()
 
 
+def measures(connection: Connection) -> list[dict[str, Any]]:
+    """What each judged version achieved on its holdout and in its latest settled night, newest version first.
+
+    `holdout_auc` is an Interval as JSON; what has not settled is None.
+    """
+    return connection.execute(query("list_model_measures")).fetchall()
+
+
 def approved_digests(connection: Connection) -> dict[int, str]:
     """The digest of every version that the gate has approved, by its number."""
     rows = connection.execute(query("list_approved_versions"))

@@ -101,6 +101,20 @@ class AirflowRest:
             time.sleep(POLL_SECONDS)
         return str(state)
 
+    def run(self, dag_id: str, conf: dict[str, Any], seconds: float, watch: Callable[[str], None]) -> float:
+        """Trigger a DAG, wait for its end and return the seconds that took.
+
+        Raises PlatformError naming the tasks that did not succeed, or after `seconds`.
+        """
+        began = time.monotonic()
+        run_id = self.trigger(dag_id, conf)
+        state = self.wait(dag_id, run_id, seconds, watch)
+        if state != "success":
+            raise PlatformError(
+                f"{dag_id} {state}: {self.failure(dag_id, run_id)}.", "Open the task's log in the Airflow UI."
+            )
+        return time.monotonic() - began
+
     def failure(self, dag_id: str, run_id: str) -> str:
         """The tasks of a run that did not succeed, in words."""
         states = [f"{each['task_id']} {each['state']}" for each in self.tasks(dag_id, run_id)]

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,21 +112,9 @@ def run_story(environment: dict[str, str], console: Console, validation: dict[st
             airflow.unpause(dag_id)
         for dag_id in STORY:
             with console.status(dag_id) as status:
-                _run(airflow, dag_id, validation if dag_id == STORY[0] else {}, status.update, console)
-
-
-def _run(
-    airflow: AirflowRest, dag_id: str, conf: dict[str, Any], watch: Callable[[str], None], console: Console
-) -> None:
-    started = datetime.now(UTC)
-    run_id = airflow.trigger(dag_id, conf)
-    state = airflow.wait(dag_id, run_id, LONGEST_RUN_SECONDS, watch)
-    if state != "success":
-        raise PlatformError(
-            f"{dag_id} {state}: {airflow.failure(dag_id, run_id)}.", "Open the task's log in the Airflow UI."
-        )
-    seconds = (datetime.now(UTC) - started).total_seconds()
-    console.print(f"[green]ok[/] {dag_id} in {seconds:.0f} s", highlight=False)
+                conf = validation if dag_id == STORY[0] else {}
+                seconds = airflow.run(dag_id, conf, LONGEST_RUN_SECONDS, status.update)
+            console.print(f"[green]ok[/] {dag_id} in {seconds:.0f} s", highlight=False)
 
 
 def read_result(services: Services, source: str) -> DemoResult:
