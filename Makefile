@@ -11,10 +11,11 @@ export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo down status lock lint format test test-lint test-unit test-integration test-dags test-api test-faults test-e2e bench screenshots clean
+# Every target with a help text is a word, not a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+help: ## this list
+	@awk -F':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installed once for each state of the pins; with bytecode, or the first Airflow command takes three times as long.
 .venv/installed: requirements.txt pyproject.toml
@@ -29,38 +30,70 @@ help: ## list the targets
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
 	@touch $@
 
-# A stand-in for S3, for tests only: it wants a newer boto3 than s3fs allows, so it lives on its own.
-.venv-moto/installed: tests/requirements-moto.txt .venv/installed
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-moto
-	$(BIN)/uv pip sync --quiet --python .venv-moto/bin/python tests/requirements-moto.txt
-	@touch $@
+##@ Whoever is new here
 
 install: .venv/installed ## make .venv with every pin
+	@echo "Installed. Next: make demo, or $(BIN)/churn --help"
 
 demo: .venv/installed ## run the whole job on this machine and leave the UIs up (DATA=file.csv for your own data)
 	@$(BIN)/churn demo $(if $(DATA),--data "$(DATA)")
 
-down: .venv/installed ## stop everything that `make demo` started
+deploy-local: .venv/installed ## start the platform on this machine, without running anything
+	@$(BIN)/churn platform up
+
+down: .venv/installed ## stop everything that was started on this machine
 	@$(BIN)/churn platform down
 
 status: .venv/installed ## show each process with port, health, CPU and memory
 	@$(BIN)/churn platform status
 
-lock: .venv/installed-dev ## resolve the pins anew from the *.in files
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt api/requirements.in -o api/requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" tests/requirements-moto.in -o tests/requirements-moto.txt
+##@ Pipeline operators
 
-format: .venv/installed-dev ## format the code
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+train: .venv/installed ## train on the outcomes that are known and let the gate decide, without Airflow
+	@$(BIN)/churn train
+
+retrain-models: .venv/installed ## the same through Airflow: run the DAG retrain_model and wait for its end
+	@$(BIN)/churn platform run retrain_model
+
+score: .venv/installed ## score every customer, check the run, publish it
+	@$(BIN)/churn score run
+
+drift: .venv/installed ## report drift now
+	@$(BIN)/churn drift
+
+##@ Data scientists
+
+evaluate-models: .venv/installed ## what each kind of candidate is worth, by nested cross-validation, with intervals
+	@$(BIN)/churn candidates
+
+model-performance: .venv/installed ## what each version promised on its holdout beside what came true
+	@$(BIN)/churn performance
+
+validate-model: .venv/installed ## hold a version against what was registered (VERSION=, Production where left out)
+	@$(BIN)/churn verify-model $(VERSION)
+
+deploy-best-model: .venv/installed ## promote the challenger that the gate has approved (REASON="...")
+	@$(BIN)/churn promote --reason "$$REASON"
+
+##@ On-call
+
+api-performance: .venv/installed ## requests, errors and milliseconds of the endpoint by route and version
+	@$(BIN)/churn api-log latency
+
+test-predictions: .venv/installed ## the running endpoint must answer published customers with the published scores
+	@$(BIN)/churn try-api
+
+##@ Developers
 
 lint: .venv/installed-dev ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+format: .venv/installed-dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 test-unit: .venv/installed-dev ## pure functions and house rules, under a minute
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/unit tests/house tests/benchmarks
@@ -84,12 +117,33 @@ test: .venv/installed-dev .venv-moto/installed ## everything, fast parts first, 
 	@$(MAKE) $(TWO_AT_ONCE) lint test-unit
 	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags
 
+test-coverage: .venv/installed-dev .venv-moto/installed ## which lines the unit and integration tests run
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) --cov=churn --cov-report=term-missing:skip-covered tests/unit tests/integration
+
+ci: ## what continuous integration runs
+	@bash .ci/run
+
+performance-test: .venv/installed-dev ## the benchmarks at 100 k customers (some minutes)
+	@$(BIN)/python -m tests.benchmarks --sizes 100000 $(BENCH)
+
 bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 screenshots: .venv/installed-dev ## take the README's pictures from the running platform
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	$(BIN)/python docs/take_screenshots.py docs/images
+
+# A stand-in for S3, for tests only: it wants a newer boto3 than s3fs allows, so it lives on its own.
+.venv-moto/installed: tests/requirements-moto.txt .venv/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-moto
+	$(BIN)/uv pip sync --quiet --python .venv-moto/bin/python tests/requirements-moto.txt
+	@touch $@
+
+lock: .venv/installed-dev ## resolve the pins anew from the *.in files
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt api/requirements.in -o api/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" tests/requirements-moto.in -o tests/requirements-moto.txt
 
 clean: ## remove caches (never .local/)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -20,15 +20,21 @@ By = Annotated[
 
 @model_app.command()
 def promote(
-    model_version: Annotated[int, typer.Argument(metavar="VERSION", help="A version that the gate proposed.", min=1)],
     reason: Reason,
+    model_version: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[VERSION]", help="A version that the gate proposed; the challenger where left out.", min=1
+        ),
+    ] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a version serve that the promotion gate has approved; the API and the next night follow."""
-    from churn.jobs.promote_model import promote_model
+    from churn.jobs.promote_model import awaiting, promote_model
 
-    done = promote_model(open_services(), model_version, _said(reason, "promotion"), by or None)
+    services = open_services()
+    done = promote_model(services, model_version or awaiting(services), _said(reason, "promotion"), by or None)
     show("Production", [done.summary()], as_json)
 
 

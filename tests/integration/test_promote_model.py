@@ -214,11 +214,13 @@ def test_the_command_promotes_with_a_reason_and_the_name_of_who_asked(
     monkeypatch.setenv("CHURN_DATABASE_URL", services.database.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", services.registry.tracking_uri)
     monkeypatch.setenv("USER", "ann")
-    assert CliRunner().invoke(commands, ["promote", str(proposed)]).exit_code == 2
-    arguments = ["promote", str(proposed), "--reason", REASON, "--json"]
+    assert CliRunner().invoke(commands, ["promote", str(proposed)]).exit_code == 2  # without a reason
+    arguments = ["promote", "--reason", REASON, "--json"]  # the one that waits
     done = CliRunner().invoke(commands, arguments, catch_exceptions=False)
     assert json.loads(done.stdout)[0]["production"] == proposed == serving(services)
     shown = CliRunner().invoke(commands, ["history", "--json"], catch_exceptions=False)
     assert [(row["decision"], row["decided_by"]) for row in json.loads(shown.stdout)] == [
         ("promoted", "ann"), ("proposed", "churn_pipeline"),
     ]  # fmt: skip
+    with pytest.raises(PromotionRefused, match="No version waits"):
+        CliRunner().invoke(commands, arguments, catch_exceptions=False)

@@ -63,6 +63,17 @@ def promote_model(
     return Promotion(model_version, serving, reason)
 
 
+def awaiting(services: Services) -> int:
+    """The challenger that waits for a person's word. Raises PromotionRefused where there is none."""
+    challenger = services.registry.staging_version()
+    if challenger is None:
+        raise PromotionRefused(
+            "No version waits to be promoted.",
+            "Retrain the model (`churn train`), or name a version of `churn history`.",
+        )
+    return challenger.version
+
+
 def reject_proposal(
     services: Services, model_version: int, reason: str, by: str | None = None, request: str | None = None
 ) -> None:
