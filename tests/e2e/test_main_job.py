@@ -17,6 +17,7 @@ import requests
 from churn.db.database import Database
 from churn.platform.airflow_rest import AirflowRest
 from churn.platform.ports import LOOPBACK
+from churn.settings import PROJECT
 from churn.simulator import write_extract
 from tests.jobs import light_policy
 from tests.server import random_free_port
@@ -211,6 +212,36 @@ def test_the_endpoint_gives_last_nights_probability(demo: Demo) -> None:
         answer = requests.post(f"{demo.exports['CHURN_API_URL']}/predict", json=body, timeout=10).json()
         assert answer["churn_probability"] == table.loc[row["customer_id"], "churn_probability"]
         assert answer["risk_level"] == table.loc[row["customer_id"], "risk_level"]
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("deploy-local", "Airflow"), ("status", "airflow-scheduler"), ("test-predictions", "different count"),
+        ("train", "on the holdout"), ("score", "published"), ("drift", "stable"),
+        ("retrain-models", "retrain_model succeeded"), ("evaluate-models", "logistic"),
+        ("model-performance", "holdout auc"), ("validate-model", "production"),
+        ("api-performance", "/v1/predict/batch"),
+    ],
+)  # fmt: skip
+def test_a_word_of_the_makefile_does_its_work_on_the_running_platform(demo: Demo, word: str, says: str) -> None:
+    done = _make(demo, word)
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    assert says in done.stdout
+
+
+def test_nothing_is_deployed_that_nobody_proposed(demo: Demo) -> None:
+    done = _make(demo, "deploy-best-model", "REASON=a drill")
+    assert done.returncode != 0
+    assert "No version waits" in done.stderr or "was not approved by the promotion gate" in done.stderr
+
+
+def _make(demo: Demo, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--silent", *words]
+    return subprocess.run(
+        command, cwd=PROJECT, env=demo.environment | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=600,
+        check=False,
+    )  # fmt: skip
 
 
 def test_garbage_is_refused_with_the_field_named(demo: Demo) -> None:
