@@ -7,6 +7,7 @@ UV := uv==0.13.9
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 # Each target's output comes whole when it has ended.
 TWO_AT_ONCE := --no-print-directory --jobs 2 --output-sync=target
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock"
 export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
@@ -126,12 +127,21 @@ ci: ## what continuous integration runs
 performance-test: .venv/installed-dev ## the benchmarks at 100 k customers (some minutes)
 	@$(BIN)/python -m tests.benchmarks --sizes 100000 $(BENCH)
 
+security-scan: .venv-checks/installed ## bandit, detect-secrets, pip-audit, checkov: clean, or explained in place
+	@.venv-checks/bin/python tests/security_scan.py
+
 bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 screenshots: .venv/installed-dev ## take the README's pictures from the running platform
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	$(BIN)/python docs/take_screenshots.py docs/images
+
+# What looks for weaknesses has pins of its own.
+.venv-checks/installed: tests/requirements-checks.txt .venv/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checks
+	$(BIN)/uv pip sync --quiet --python .venv-checks/bin/python tests/requirements-checks.txt
+	@touch $@
 
 # A stand-in for S3, for tests only: it wants a newer boto3 than s3fs allows, so it lives on its own.
 .venv-moto/installed: tests/requirements-moto.txt .venv/installed
@@ -140,10 +150,11 @@ screenshots: .venv/installed-dev ## take the README's pictures from the running 
 	@touch $@
 
 lock: .venv/installed-dev ## resolve the pins anew from the *.in files
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" -c requirements.txt api/requirements.in -o api/requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock" tests/requirements-moto.in -o tests/requirements-moto.txt
+	$(RESOLVE) requirements.in -o requirements.txt
+	$(RESOLVE) requirements-dev.in -o requirements-dev.txt
+	$(RESOLVE) -c requirements.txt api/requirements.in -o api/requirements.txt
+	$(RESOLVE) tests/requirements-moto.in -o tests/requirements-moto.txt
+	$(RESOLVE) tests/requirements-checks.in -o tests/requirements-checks.txt
 
 clean: ## remove caches (never .local/)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -37,7 +37,7 @@ limit_request_field_size = 8190
 control_socket_disable = True
 accesslog = None  # the API logs its requests itself, without customer data
 errorlog = "-"
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - a heartbeat file, made by gunicorn
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112  # nosec B108 - gunicorn makes it
 
 
 def on_starting(server):

@@ -31,7 +31,7 @@ class EncodedColumn:
     def _index(self, cell: object) -> float:
         if not isinstance(cell, str):
             return math.nan
-        assert self.categories is not None  # noqa: S101 - narrows the type; encode() has looked
+        assert self.categories is not None  # noqa: S101  # nosec B101 - narrows the type; encode() has looked
         text = cell.strip()
         return float(self.categories.index(text)) if text in self.categories else math.nan
 

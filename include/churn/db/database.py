@@ -21,7 +21,7 @@ _KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10,
 class Database:
     """A PostgreSQL database by its URL. Holds no connection until one is asked for.
 
-    `url` is postgresql://user:password@host:port/name; SQLAlchemy's driver suffixes are accepted.
+    `url` is postgresql://role:PASSWORD@host:port/name; SQLAlchemy's driver suffixes are accepted.
     Raises ConfigurationError where it is not such a URL.
     """
 

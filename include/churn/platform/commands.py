@@ -70,7 +70,7 @@ def logs(
         raise PlatformError(f"The platform has no process {name!r}.", f"Choose one of {', '.join(known)}.")
     log = log_of(platform, name)
     if follow:
-        os.execvp("tail", ["tail", "-n", str(lines), "-F", str(log)])  # noqa: S606 - a constant program, no shell
+        os.execvp("tail", ["tail", "-n", str(lines), "-F", str(log)])  # noqa: S606  # nosec B606 - no shell
     for line in last_lines(log, lines):
         typer.echo(line)
 

@@ -68,7 +68,7 @@ def private_folder(name: str) -> Path:
     """A folder of this user for short-lived things, with a short path. Raises PlatformError if it is another's."""
     folder = Path(tempfile.gettempdir()) / f"churn-{os.geteuid()}-{name}"
     if len(os.fsencode(folder)) > LONGEST_SOCKET_PATH - 16:
-        folder = Path("/tmp") / folder.name  # noqa: S108 - made 0700 and checked below
+        folder = Path("/tmp") / folder.name  # noqa: S108  # nosec B108 - made 0700 and checked below
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o077 or folder.is_symlink():

@@ -28,7 +28,7 @@ def main(name: str) -> None:
     source = environments.carried(platform)
     environment = environments.everywhere(platform, name, source) | process.environment(platform, source)
     command = process.command(platform)
-    os.execve(command[0], command, environment)  # noqa: S606 - it takes this process's place; no shell
+    os.execve(command[0], command, environment)  # noqa: S606  # nosec B606 - it takes our place; no shell
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-import xmlrpc.client
+import xmlrpc.client  # nosec B411 - the other side is our own supervisor, on its private socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,0 +1,101 @@
+"""`make security-scan`: code, secrets, dependencies and infrastructure, each by its own tool; ends with 1 on a finding.
+
+Run with the Python of .venv-checks. A scan that cannot be made here is told as such, never as clean.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+TOOLS = Path(sys.executable).parent
+LOCKS = ("requirements.txt", "api/requirements.txt", "requirements-dev.txt")
+CODE = ("include", "api", "dags", "plugins")
+# What stands in tests and documents instead of a secret, each a word of its own or part of an address.
+NOT_SECRET = (
+    r"only[- ]for[- ](tests|benchmarks)",
+    r"\"testing\"",
+    r"//(someone:else|me:(secret-)?word|churn_pipeline:a%2Fb)@",
+    r"//[\w{}]+:(PASSWORD|\{password\}|\.\.\.|<\w+>)@",
+)
+
+
+def main() -> int:
+    """Run every scan; print one line each, and the findings."""
+    scans: dict[str, Callable[[], str | None]] = {
+        "code (bandit)": bandit,
+        "secrets (detect-secrets)": detect_secrets,
+        "dependencies (pip-audit)": pip_audit,
+        "infrastructure (checkov)": checkov,
+    }
+    failed = False
+    for name, scan in scans.items():
+        try:
+            said = scan()
+        except subprocess.CalledProcessError as error:
+            failed, said = True, f"FINDINGS\n{error.stdout}{error.stderr}"
+        print(f"{name:26} {said or 'clean'}", flush=True)  # noqa: T201 - this is what it is for
+    return int(failed)
+
+
+def bandit() -> None:
+    """The code that runs; what is excused is explained beside the line, or in pyproject.toml."""
+    run("bandit", "--quiet", "--configfile", "pyproject.toml", "--recursive", *CODE)
+
+
+def detect_secrets() -> None:
+    """Every tracked file; each finding names file, line and kind."""
+    files = subprocess.run(["git", "ls-files"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout.split()
+    excused = [word for pattern in NOT_SECRET for word in ("--exclude-lines", pattern)]
+    found = json.loads(run("detect-secrets", "scan", *excused, *files))["results"]
+    lines = [f"{file}:{each['line_number']} {each['type']}\n" for file, every in found.items() for each in every]
+    if lines:
+        raise subprocess.CalledProcessError(1, "detect-secrets", "".join(lines), "")
+
+
+def pip_audit() -> str | None:
+    """The pins against the advisories of the package index, where that tells them."""
+    if not advisories_are_reachable():
+        return "NOT SCANNED: no package index that tells advisories is reachable from here"
+    locks = [word for lock in LOCKS for word in ("--requirement", lock)]
+    run("pip-audit", "--disable-pip", "--no-deps", "--progress-spinner", "off", *locks)
+    return None
+
+
+def advisories_are_reachable() -> bool:
+    """Ask the index for the advisories of one version, as pip-audit would ask for each."""
+    version = run("pip-audit", "--version").split()[-1]
+    try:
+        with urllib.request.urlopen(f"https://pypi.org/pypi/pip-audit/{version}/json", timeout=10) as answer:
+            return "vulnerabilities" in json.load(answer)
+    except (OSError, ValueError):
+        return False
+
+
+def checkov() -> str | None:
+    """The Terraform files and the Dockerfile; what is excused is explained beside the resource."""
+    places = [place for place in ("terraform", "Dockerfile") if (PROJECT / place).exists()]
+    if not places:
+        return "nothing to scan"
+    if not (TOOLS / "checkov").exists():
+        return "NOT SCANNED: checkov is not installed in .venv-checks"
+    for place in places:
+        where = "--directory" if (PROJECT / place).is_dir() else "--file"
+        run("checkov", "--quiet", "--compact", "--skip-download", where, place)
+    return None
+
+
+def run(tool: str, *arguments: str) -> str:
+    """Run a tool of this environment. Raises CalledProcessError with what it found."""
+    done = subprocess.run(
+        [str(TOOLS / tool), *arguments], cwd=PROJECT, check=True, capture_output=True, text=True, env=dict(os.environ)
+    )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
