@@ -17,6 +17,7 @@ KNOWN = {
     "Developers": [
         *("lint", "format", "test", "test-unit", "test-integration", "test-e2e", "test-coverage", "ci"),
         "performance-test",
+        "security-scan",
     ],
 }
 
