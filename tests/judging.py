@@ -12,6 +12,7 @@ from jinja2.bccache import Bucket
 
 from churn.quality import judge_run, open_context
 from churn.records import Judgement, ScoringRun
+from churn.reports import Reports
 
 
 class JudgeAtHand:
@@ -20,15 +21,16 @@ class JudgeAtHand:
     That process takes seconds to start. The commands, DAGs and child processes of the tests have the real one.
     """
 
-    def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Path) -> None:
+    def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Reports) -> None:
         self._url, self._project_dir, self._reports = sqlalchemy_url, project_dir, reports
 
     def __enter__(self) -> Self:
         return self
 
     def ask(self, run: ScoringRun) -> None:
-        context = open_context(self._url, self._project_dir, self._reports)
-        self._judgement = judge_run(context, run.scoring_run_id, run.customer_count or 0, self._reports)
+        with self._reports.writing() as folder:
+            context = open_context(self._url, self._project_dir, folder)
+            self._judgement = judge_run(context, run.scoring_run_id, run.customer_count or 0, folder)
 
     def answer(self) -> Judgement:
         return self._judgement

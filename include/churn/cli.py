@@ -185,7 +185,7 @@ def drift(as_json: AsJson = False) -> None:
         "verdict": outcome.verdict.verdict,
         "reason": outcome.verdict.reason,
         "customers": outcome.current_count,
-        "page": services.reports / outcome.page if outcome.page else None,
+        "page": services.reports.address(outcome.page) if outcome.page else None,
         "retraining_request": request_retraining(services, outcome),
     }
     show("Drift", [row], as_json)

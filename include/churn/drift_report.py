@@ -1,7 +1,6 @@
 """The one adapter of Evidently: how far current customers are from the reference of a model version."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from evidently import DataDefinition, Dataset, Report
@@ -10,6 +9,7 @@ from evidently.presets import DataDriftPreset
 
 from churn.columns import FEATURES
 from churn.records import ColumnDrift
+from churn.reports import Reports
 
 # Distances, not p-values: a p-value answers "is there any difference", which for thousands of rows is always yes.
 NUMBER_METHOD, NUMBER_THRESHOLD = "wasserstein", 0.1
@@ -25,12 +25,14 @@ class DriftReport:
     columns: tuple[ColumnDrift, ...]
     snapshot: Snapshot
 
-    def save_html(self, path: Path) -> None:
-        """Write the report as one self-contained page, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(".part")
-        self.snapshot.save_html(str(half))
-        half.replace(path)
+    def save_html(self, reports: Reports, name: str) -> None:
+        """Write the report as one self-contained page of this name, whole or not at all."""
+        with reports.writing() as folder:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half = path.with_suffix(".part")
+            self.snapshot.save_html(str(half))
+            half.replace(path)
 
 
 def compare(reference: pd.DataFrame, current: pd.DataFrame, drifted_column_rate: float) -> DriftReport:
@@ -62,13 +64,6 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, drifted_column_rate:
         reference_data=Dataset.from_pandas(reference[[*numbers, *categories]], definition),
     )
     return DriftReport(tuple(_column_drifts(snapshot)), snapshot)
-
-
-def prune(folder: Path, keep: int) -> None:
-    """Delete all but the newest `keep` reports of the folder."""
-    pages = sorted(folder.glob("*.html"), key=lambda page: int(page.stem) if page.stem.isdigit() else -1)
-    for page in pages[:-keep]:
-        page.unlink(missing_ok=True)
 
 
 def _is_filled(name: str, *samples: pd.DataFrame) -> bool:

@@ -130,6 +130,12 @@ class TakenOver(ChurnError):
     retry_helps = True
 
 
+class ReportsUnavailable(ChurnError):
+    """The bucket of drift reports and data docs cannot be reached, or refuses."""
+
+    retry_helps = True
+
+
 class AlreadyRunning(ChurnError):
     """Another process holds the lock for this work."""
 

@@ -140,7 +140,7 @@ class Policy(BaseModel):
     drifted_reports_needed: int = Field(2, ge=1, description="k: drifted reports that ask for a retraining ...")
     drifted_reports_of: int = Field(3, ge=1, description="n: ... among this many latest reports.")
     retraining_cooldown_days: float = Field(7, ge=0, description="Shortest time between retraining requests.")
-    drift_reports_kept: int = Field(72, ge=1, description="HTML drift reports that stay on disk.")
+    drift_reports_kept: int = Field(72, ge=1, description="HTML drift reports that are kept.")
 
     api_requests_per_minute: int = Field(
         60_000, ge=1, description="Answers a minute that a key may have of each worker, unless it has its own limit."

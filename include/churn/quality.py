@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from churn.errors import ConfigurationError
 from churn.records import ExpectationResult, Extract, Judgement, Severity
+from churn.reports import Reports
 
 CONTEXT_FOLDER = "great_expectations"
 EXTRACT_SUITE, ROW_SUITE, TRAINING_SUITE, RUN_SUITE = (
@@ -22,13 +23,14 @@ _EXAMPLE_COUNT, _SHOWN_LENGTH = 3, 40
 _SEVERITIES: dict[str, Severity] = {"critical": "refuse", "warning": "warn", "info": "warn"}
 
 
-def judge_extract(sqlalchemy_url: str, project_dir: Path, reports: Path, extract: Extract) -> Judgement:
+def judge_extract(sqlalchemy_url: str, project_dir: Path, reports: Reports, extract: Extract) -> Judgement:
     """Run the suite of the staged extract and build its page in `reports`/data_docs.
 
     Raises ConfigurationError where an expectation cannot be evaluated: that says nothing about the file.
     """
-    context = open_context(sqlalchemy_url, project_dir, reports)
-    return _judge(context, EXTRACT_SUITE, f"extract-{extract.extract_id}", reports)
+    with reports.writing() as folder:
+        context = open_context(sqlalchemy_url, project_dir, folder)
+        return _judge(context, EXTRACT_SUITE, f"extract-{extract.extract_id}", folder)
 
 
 def judge_run(context: Any, scoring_run_id: int, customer_count: int, reports: Path) -> Judgement:
@@ -42,16 +44,17 @@ def judge_run(context: Any, scoring_run_id: int, customer_count: int, reports: P
 
 
 def judge_training(
-    sqlalchemy_url: str, project_dir: Path, reports: Path, extract: Extract, customer_count: int
+    sqlalchemy_url: str, project_dir: Path, reports: Reports, extract: Extract, customer_count: int
 ) -> Judgement:
     """Run the suite of the labelled customers of an extract, which the connection names (churn.training_customers).
 
     `customer_count` is the number that was read for training. Raises ConfigurationError where an expectation cannot
     be evaluated: that says nothing about the customers.
     """
-    context = open_context(sqlalchemy_url, project_dir, reports)
     name = f"training-{extract.extract_id}"
-    return _judge(context, TRAINING_SUITE, name, reports, {"customer_count": customer_count})
+    with reports.writing() as folder:
+        context = open_context(sqlalchemy_url, project_dir, folder)
+        return _judge(context, TRAINING_SUITE, name, folder, {"customer_count": customer_count})
 
 
 def _judge(

@@ -18,6 +18,7 @@ from churn.errors import ConfigurationError
 from churn.process import tune_for_one_job
 from churn.quality import judge_run, open_context
 from churn.records import Judgement, ScoringRun, as_json, from_json
+from churn.reports import Reports
 
 _ADDRESS = "CHURN_JUDGED_DATABASE_URL"
 _NICENESS = 10
@@ -26,12 +27,15 @@ _NICENESS = 10
 class RunJudge:
     """A judge of one scoring run, getting ready from the moment it is made.
 
-    `sqlalchemy_url` carries the setting that names the run. Leaving its block ends the process.
+    `sqlalchemy_url` carries the setting that names the run. Leaving its block ends the process, and brings its page to
+    where reports are.
     """
 
-    def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Path) -> None:
+    def __init__(self, sqlalchemy_url: str, project_dir: Path, reports: Reports) -> None:
+        self._pages = contextlib.ExitStack()
+        folder = self._pages.enter_context(reports.writing())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(project_dir), str(reports)],
+            [sys.executable, "-m", __name__, str(project_dir), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,6 +68,7 @@ class RunJudge:
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()
+        self._pages.__exit__(kind, error, trace)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from churn.landing import Landing
 from churn.notify import Notifier
 from churn.policy import Policy
 from churn.registry import Registry
+from churn.reports import Reports
 from churn.settings import Settings
 from churn.tracking import Tracking
 
@@ -29,7 +30,7 @@ class Services:
     tracking: Tracking
     notifier: Notifier
     policy: Policy
-    reports: Path
+    reports: Reports
     project_dir: Path
     source: SourceQuery | None = None
 
@@ -40,11 +41,12 @@ class Services:
         database_url: str | None = None,
         landing_filesystem: AbstractFileSystem | None = None,
         source_url: str | None = None,
+        reports_filesystem: AbstractFileSystem | None = None,
     ) -> Self:
         """Open the services that the settings name.
 
-        `database_url`, `landing_filesystem` and `source_url` stand in for the settings where another door knows
-        them better: Airflow's Connections.
+        `database_url`, `source_url` and the filesystems stand in for the settings where another door knows them
+        better: Airflow's Connections.
         Raises ConfigurationError naming the variable that is missing.
         """
         url = database_url or (settings.database_url.get_secret_value() if settings.database_url else None)
@@ -59,7 +61,7 @@ class Services:
             tracking=Tracking(settings.mlflow_tracking_uri),
             notifier=Notifier(settings.notify_urls.get_secret_value() if settings.notify_urls else ""),
             policy=Policy.load(settings.policy_file),
-            reports=settings.reports,
+            reports=Reports(settings.reports, reports_filesystem),
             project_dir=settings.project_dir,
             source=_source_of(settings, source_url),
         )

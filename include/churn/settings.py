@@ -32,13 +32,14 @@ class Settings(BaseSettings):
     mlflow_artifacts_url: str | None = Field(None, description="Where MLflow keeps artifacts: a folder or s3://.")
 
     landing_url: str | None = Field(None, description="Where extracts land: a folder or s3://bucket/prefix.")
-    landing_connection: str = Field("aws_default", description="Airflow Connection that opens the landing bucket.")
+    landing_connection: str = Field("aws_default", description="Airflow Connection that opens the buckets.")
     landing_done_markers: bool = Field(False, description="Read a landed file only when <name>.done lies beside it.")
     landing_settle_seconds: float = Field(0.0, ge=0, description="Leave a landed file that changed more recently.")
     landing_query: Path | None = Field(None, description="SQL file whose rows are landed as the extract of the day.")
     landing_query_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the database that it reads.")
     watch_landing: bool = Field(False, description="Start validate_customers when a file lands, not only daily.")
     reports_dir: Path | None = Field(None, description="Folder of drift reports and data docs.")
+    reports_url: str | None = Field(None, description="s3://bucket/prefix in the folder's place, for many machines.")
     policy_file: Path | None = Field(None, description="TOML file that overrides policy defaults.")
     notify_urls: SecretStr | None = Field(None, description="Apprise URLs, separated by spaces.")
 
@@ -56,6 +57,6 @@ class Settings(BaseSettings):
         return self.landing_url or str(self.home.resolve() / "landing")
 
     @property
-    def reports(self) -> Path:
-        """The folder of reports in force."""
-        return self.reports_dir or self.home.resolve() / "reports"
+    def reports(self) -> str:
+        """The folder or bucket prefix of reports in force."""
+        return self.reports_url or str(self.reports_dir or self.home.resolve() / "reports")

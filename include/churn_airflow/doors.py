@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from churn.landing import Landing
+    from churn.reports import Reports
     from churn.services import Services
     from churn.settings import Settings
 
@@ -25,6 +26,7 @@ def services() -> "Services":
         database_url=PostgresHook(DATABASE_CONNECTION).get_uri(),
         landing_filesystem=_landing_filesystem(settings),
         source_url=_source_url() if settings.landing_query else None,
+        reports_filesystem=_reports_filesystem(settings),
     )
 
 
@@ -37,6 +39,13 @@ def landing() -> "Landing":
     return landing_of(settings, _landing_filesystem(settings))
 
 
+def reports(settings: "Settings") -> "Reports":
+    """The place of reports alone, for whoever only shows them."""
+    from churn.reports import Reports
+
+    return Reports(settings.reports, _reports_filesystem(settings))
+
+
 def _source_url() -> str | None:
     """The address of the Connection `churn_source`, or None where there is none."""
     from airflow.sdk import BaseHook
@@ -46,6 +55,14 @@ def _source_url() -> str | None:
         return str(BaseHook.get_hook(SOURCE_CONNECTION).get_uri())
     except AirflowNotFoundException:
         return None
+
+
+def _reports_filesystem(settings: "Settings") -> Any:
+    """What opens the bucket of reports; None for a folder."""
+    from airflow.sdk import ObjectStoragePath
+
+    url = settings.reports_url
+    return ObjectStoragePath(url, conn_id=settings.landing_connection).fs if url else None
 
 
 def _landing_filesystem(settings: "Settings") -> Any:

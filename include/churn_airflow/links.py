@@ -17,9 +17,7 @@ DRIFT_REPORT_XCOM = "drift_report_page"
 
 PAGES_PREFIX = "/churn"
 REPORTS_PATH = f"{PAGES_PREFIX}/reports"
-DATA_DOCS_FOLDER = "data_docs"
-VALIDATION_HISTORY = f"{DATA_DOCS_FOLDER}/index.html"
-DRIFT_FOLDER = "drift"
+VALIDATION_HISTORY = "data_docs/index.html"
 
 
 def mlflow_run_url(mlflow_address: str | None, run_id: str) -> str | None:
@@ -50,14 +48,11 @@ def link_mlflow_run(run_id: str | None) -> None:
 def link_data_docs(outcomes: "Iterable[ExtractOutcome]") -> None:
     """Link the running task to the data docs of the last extract that it validated, and to those of all before it.
 
-    What does not exist gets no link.
+    What was not validated gets no link.
     """
-    from churn.settings import Settings
-
     pages = [outcome.data_docs for outcome in outcomes if outcome.data_docs]
     if pages:
         _push(DATA_DOCS_XCOM, pages[-1])
-    if (Settings().reports / VALIDATION_HISTORY).is_file():
         _push(VALIDATION_HISTORY_XCOM, VALIDATION_HISTORY)
 
 

@@ -5,19 +5,21 @@ reports are pages that other libraries wrote: they are shown without a way to th
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from churn.reports import DATA_DOCS_FOLDER, DRIFT_FOLDER, Page, Reports, number_of
 from churn.settings import Settings
-from churn_airflow.links import DATA_DOCS_FOLDER, DRIFT_FOLDER
+from churn_airflow import doors
+from churn_airflow.links import VALIDATION_HISTORY
 
 SHOWN_COUNT = 100
+VALIDATIONS = f"{DATA_DOCS_FOLDER}/validations/"
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -68,32 +70,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @app.get(f"/reports/{DRIFT_FOLDER}/{{page:path}}", dependencies=[may_read_drift])
     def drift_report(page: str) -> Response:
-        return _file(settings.reports / DRIFT_FOLDER, page, DRIFT_POLICY)
+        return _page_of(doors.reports(settings), DRIFT_FOLDER, page, DRIFT_POLICY)
 
     @app.get(f"/reports/{DATA_DOCS_FOLDER}/{{page:path}}", dependencies=[may_read_quality])
     def data_docs(page: str) -> Response:
-        return _file(settings.reports / DATA_DOCS_FOLDER, page or "index.html", DATA_DOCS_POLICY)
+        reports, page = doors.reports(settings), page or PurePosixPath(VALIDATION_HISTORY).name
+        if reports.folder is None and page == PurePosixPath(VALIDATION_HISTORY).name:
+            return RedirectResponse("../", headers=_headers(INDEX_POLICY))  # many machines have no history but ours
+        return _page_of(reports, DATA_DOCS_FOLDER, page, DATA_DOCS_POLICY)
 
     return app
 
 
-def find_report(folder: Path, page: str) -> Path | None:
-    """The file of `page` inside `folder`, or None where there is none, or it leads out by .. or a link."""
-    if "\x00" in page or "\\" in page or PurePosixPath(page).suffix.lower() not in CONTENT_TYPES:
-        return None
-    inside = folder.resolve()
-    try:
-        file = (inside / page).resolve()
-        return file if file.is_relative_to(inside) and file.is_file() else None
-    except OSError:  # a name too long, or a loop of links
-        return None
-
-
-def _file(folder: Path, page: str, policy: str) -> Response:
-    file = find_report(folder, page)
-    if file is None:
+def _page_of(reports: Reports, folder: str, page: str, policy: str) -> Response:
+    content_type = CONTENT_TYPES.get(PurePosixPath(page).suffix.lower())
+    content = reports.read(folder, page) if content_type else None
+    if content is None:
         raise HTTPException(404, "There is no such report; old ones are deleted. Choose one from churn/reports/.")
-    return FileResponse(file, media_type=CONTENT_TYPES[file.suffix.lower()], headers=_headers(policy))
+    return Response(content, media_type=content_type, headers=_headers(policy))
 
 
 def _headers(policy: str) -> dict[str, str]:
@@ -105,25 +99,30 @@ def index_page(settings: Settings) -> str:
 
     It lists the data docs' pages itself: their own index draws its table with scripts from the internet.
     """
-    reports, docs = settings.reports, settings.reports / DATA_DOCS_FOLDER
-    drift = sorted((reports / DRIFT_FOLDER).glob("*.html"), key=_report_id, reverse=True)
-    validations = sorted((docs / "validations").rglob("*.html"), key=_written_at, reverse=True)
-    suites = sorted((docs / "expectations").rglob("*.html"))
+    reports = doors.reports(settings)
+    docs = reports.pages(DATA_DOCS_FOLDER)
+    drift = sorted(reports.pages(DRIFT_FOLDER), key=lambda page: number_of(page.name), reverse=True)
+    validations = sorted(_below(docs, VALIDATIONS), key=lambda page: page.written_at, reverse=True)
+    suites = sorted(_below(docs, f"{DATA_DOCS_FOLDER}/expectations/"), key=lambda page: page.name)
     return _PAGE.format(
-        drift=_list(reports, drift, lambda page: f"Drift report {page.stem}"),
-        validations=_list(reports, validations, lambda page: _validation_name(page, docs)),
-        suites=_list(reports, suites, lambda page: f"Suite {page.stem}"),
+        drift=_list(drift, lambda name: f"Drift report {PurePosixPath(name).stem}"),
+        validations=_list(validations, _validation_name),
+        suites=_list(suites, lambda name: f"Suite {PurePosixPath(name).stem}"),
         elsewhere=_elsewhere(settings),
     )
 
 
-def _list(reports: Path, pages: list[Path], name: Callable[[Path], str]) -> str:
+def _below(pages: list[Page], folder: str) -> list[Page]:
+    return [page for page in pages if page.name.startswith(folder)]
+
+
+def _list(pages: list[Page], title: Callable[[str], str]) -> str:
     """Links to pages with the time at which each was written; a sentence where there are none."""
     if not pages:
         return "<p>None yet.</p>"
     items = "".join(
-        f'<li><a href="{escape(quote(page.relative_to(reports).as_posix()))}">{escape(name(page))}</a> '
-        f"<small>{_written_at(page):%Y-%m-%d %H:%M} UTC</small></li>"
+        f'<li><a href="{escape(quote(page.name))}">{escape(title(page.name))}</a> '
+        f"<small>{page.written_at:%Y-%m-%d %H:%M} UTC</small></li>"
         for page in pages[:SHOWN_COUNT]
     )
     return f"<ul>{items}</ul>"
@@ -143,21 +142,9 @@ def _elsewhere(settings: Settings) -> str:
     return f"<ul>{items}</ul>" if items else "<p>No address is set for MLflow or the API.</p>"
 
 
-def _validation_name(page: Path, docs: Path) -> str:
-    """The suite and run of a page validations/<suite>/<run name>/<run time>/<batch>.html."""
-    return " · ".join(page.relative_to(docs / "validations").parts[:2])
-
-
-def _report_id(page: Path) -> int:
-    return int(page.stem) if page.stem.isascii() and page.stem.isdigit() else -1
-
-
-def _written_at(page: Path) -> datetime:
-    """When a page was written; a page that was deleted meanwhile counts as oldest."""
-    try:
-        return datetime.fromtimestamp(page.stat().st_mtime, UTC)
-    except FileNotFoundError:
-        return datetime.fromtimestamp(0, UTC)
+def _validation_name(name: str) -> str:
+    """The suite and run of a page data_docs/validations/<suite>/<run name>/<run time>/<batch>.html."""
+    return " · ".join(PurePosixPath(name.removeprefix(VALIDATIONS)).parts[:2])
 
 
 _PAGE = """<!DOCTYPE html>

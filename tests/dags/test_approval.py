@@ -44,7 +44,7 @@ class TestAirflow:
             "AIRFLOW_CONN_CHURN_DB": services.database.url,
             "CHURN_POLICY_FILE": str(home / "policy.toml"),
             "CHURN_MLFLOW_TRACKING_URI": services.tracking.tracking_uri,
-            "CHURN_HOME": str(services.reports.parent),
+            "CHURN_HOME": str(services.reports.folder.parent),
         }
         with (home / "run.log").open("wb") as log:
             return subprocess.Popen(

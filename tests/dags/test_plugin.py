@@ -13,9 +13,10 @@ import pytest
 import requests
 
 from churn.platform.ports import LOOPBACK
+from churn.reports import Reports
 from churn.settings import PROJECT, Settings
 from churn_airflow.links import mlflow_run_url, report_url
-from churn_airflow.report_pages import find_report, index_page
+from churn_airflow.report_pages import index_page
 from tests.server import Server, random_free_port
 
 PASSWORD = "only-for-tests"
@@ -221,9 +222,10 @@ def test_a_report_is_found_by_its_name_only(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside/1.html").write_text("x")
     (tmp_path / "outside.html").write_text("x")
-    assert find_report(tmp_path / "inside", "1.html") == (tmp_path / "inside/1.html").resolve()
-    assert find_report(tmp_path / "inside", "../outside.html") is None
-    assert find_report(tmp_path / "inside", str(tmp_path / "outside.html")) is None
+    reports = Reports(str(tmp_path))
+    assert reports.read("inside", "1.html") == b"x"
+    assert reports.read("inside", "../outside.html") is None
+    assert reports.read("inside", str(tmp_path / "outside.html")) is None
 
 
 def _links(airflow: TestAirflow, task: str, map_index: int = -1) -> dict[str, str | None]:

@@ -79,7 +79,7 @@ def start_night(
     environment = {
         "CHURN_DATABASE_URL": services.database.url,
         "MLFLOW_TRACKING_URI": services.registry.tracking_uri,
-        "CHURN_REPORTS_DIR": str(services.reports),
+        "CHURN_REPORTS_DIR": services.reports.url,
         "CHURN_POLICY_FILE": str(policy_file or ""),
         PLACE: json.dumps(asdict(place)) if place else "",
         WAIT_FOR_GO: "yes" if wait_for_go else "",

@@ -27,7 +27,7 @@ def start(job: Callable[..., object], services: Services, *arguments: Any) -> Ba
     environment = {
         "CHURN_DATABASE_URL": services.database.url,
         "CHURN_LANDING_URL": services.landing.url,
-        "CHURN_REPORTS_DIR": str(services.reports),
+        "CHURN_REPORTS_DIR": services.reports.url,
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
     }
     process = _FORKS.Process(target=_run, args=(environment, job, arguments))

@@ -25,7 +25,7 @@ def services(pipeline: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CHURN_DATABASE_URL", services.database.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     monkeypatch.setenv("CHURN_LANDING_URL", services.landing.url)
-    monkeypatch.setenv("CHURN_REPORTS_DIR", str(services.reports))
+    monkeypatch.setenv("CHURN_REPORTS_DIR", services.reports.url)
     return services
 
 

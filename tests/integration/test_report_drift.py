@@ -39,7 +39,7 @@ def test_customers_like_the_reference_are_stable(services: Services) -> None:
     assert len(rows) == 20
     assert "churn_probability" in {row["column_name"] for row in rows}
     assert outcome.page
-    assert (services.reports / outcome.page).stat().st_size > 100_000
+    assert (services.reports.folder / outcome.page).stat().st_size > 100_000
     assert request_retraining(services, outcome) is None
 
 
@@ -110,5 +110,5 @@ def test_only_the_newest_pages_are_kept(services: Services) -> None:
     promote_model(services)
     keeping_two = with_changes(services, policy=Policy(drift_reports_kept=2))
     pages = [report_drift(keeping_two).page for _ in range(3)]
-    kept = sorted(f"drift/{path.name}" for path in (services.reports / "drift").iterdir())
+    kept = sorted(f"drift/{path.name}" for path in (services.reports.folder / "drift").iterdir())
     assert kept == sorted(page for page in pages[1:] if page)

@@ -176,7 +176,7 @@ def test_the_frame_of_a_training_is_judged_and_its_page_is_named_by_the_run(serv
     admit_simulated(services, count=2_000)
     plan = plan_training(services)
     run = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri).get_run(plan.mlflow_run_id)
-    assert (services.reports / run.data.tags["data_docs"]).is_file()
+    assert (services.reports.folder / run.data.tags["data_docs"]).is_file()
 
 
 def test_once_a_horizon_has_passed_outcomes_are_learned_from_and_every_source_is_named(services: Services) -> None:

@@ -73,7 +73,7 @@ def test_the_suite_and_the_scan_find_the_same_rows_and_columns(services: Service
 
 def _told_by_suite(services: Services) -> dict[int, set[str]]:
     """The columns of which the quarantine rules of the suite complain, by line."""
-    context = open_context(services.database.sqlalchemy_url, services.project_dir, services.reports)
+    context = open_context(services.database.sqlalchemy_url, services.project_dir, services.reports.folder)
     source = context.data_sources.get(DATA_SOURCE)
     batch = source.get_asset("customers_extract").get_batch_definition("whole_table").get_batch()
     try:

@@ -24,7 +24,7 @@ def test_the_process_finds_what_the_suite_finds_and_builds_its_page(services: Se
         judgement = judge.answer()
     assert [result.succeeded for result in judgement.results] == [True] * 5
     assert judgement.data_docs is not None
-    assert (services.reports / judgement.data_docs).is_file()
+    assert (services.reports.folder / judgement.data_docs).is_file()
 
 
 def test_a_process_that_cannot_judge_says_so_and_leaves_nothing_behind(services: Services, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def command_line(services: Services, monkeypatch: pytest.MonkeyPatch) -> Service
     """The environment that names the services of this test."""
     monkeypatch.setenv("CHURN_DATABASE_URL", services.database.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", services.tracking.tracking_uri)
-    monkeypatch.setenv("CHURN_REPORTS_DIR", str(services.reports))
+    monkeypatch.setenv("CHURN_REPORTS_DIR", services.reports.url)
     monkeypatch.setenv("CHURN_LANDING_URL", services.landing.url)
     return services
 

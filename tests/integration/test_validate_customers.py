@@ -198,13 +198,13 @@ def test_data_docs_are_built_outside_the_checkout_and_hold_no_password(services:
     land(services, DAY, customer_rows(30))
     outcome = validate_one(services)
     assert outcome.data_docs
-    page = services.reports / outcome.data_docs
+    page = services.reports.folder / outcome.data_docs
     assert "customers_extract" in page.read_text("utf-8")
-    assert page.is_relative_to(services.reports / "data_docs")
-    assert (services.reports / "data_docs" / "index.html").is_file()
+    assert page.is_relative_to(services.reports.folder / "data_docs")
+    assert (services.reports.folder / "data_docs" / "index.html").is_file()
     password = services.database.url.split(":")[2].split("@")[0]
     assert not [
-        path for path in services.reports.rglob("*") if path.is_file() and password in path.read_text("latin-1")
+        path for path in services.reports.folder.rglob("*") if path.is_file() and password in path.read_text("latin-1")
     ]
     assert tree_print(PROJECT / "great_expectations") == checked_in
 
@@ -215,7 +215,7 @@ def test_the_page_of_a_refused_file_shows_what_failed(services: Services) -> Non
         require_admitted(validate_customers(services))
     (outcome,) = validate_customers(services)
     assert outcome.data_docs
-    assert "0001-AAAAA" in (services.reports / outcome.data_docs).read_text("utf-8")
+    assert "0001-AAAAA" in (services.reports.folder / outcome.data_docs).read_text("utf-8")
 
 
 def test_no_connection_stays_behind(services: Services, churn_database: TestDatabase) -> None:

@@ -179,7 +179,7 @@ def _require_sound(services: Services, source: TrainingExtract, data: TrainingDa
     if failed:
         raise TrainingRefused(
             f"The labelled customers of {extract.snapshot_date} fail their suite: {failed}. Nothing was trained.",
-            f"Look at {judgement.data_docs} in the reports folder, and find out what has changed them since they were"
+            f"Look at {judgement.data_docs} among the reports, and find out what has changed them since they were"
             " admitted.",
         )
     return judgement

@@ -13,6 +13,7 @@ from churn.db.database import Connection
 from churn.db.migrations import require_current_schema
 from churn.errors import NoCustomers, NoProductionModel
 from churn.records import DriftVerdict, Extract, ModelVersion, Notice
+from churn.reports import DRIFT_FOLDER
 from churn.services import Services
 
 log = logging.getLogger(__name__)
@@ -140,9 +141,9 @@ def _record(
             verdict=verdict,
             columns=report.columns if report else (),
         )
-        page = f"drift/{report_id}.html" if report else None
+        page = f"{DRIFT_FOLDER}/{report_id}.html" if report else None
         if report and page:
-            report.save_html(services.reports / page)
-            drift_report.prune(services.reports / "drift", services.policy.drift_reports_kept)
+            report.save_html(services.reports, page)
+            services.reports.prune(DRIFT_FOLDER, services.policy.drift_reports_kept)
     log.info("Drift report %s: %s. %s", report_id, verdict.verdict, verdict.reason)
     return DriftOutcome(report_id, page, snapshot_date, model_version, current_count, verdict)

@@ -89,6 +89,7 @@ def everywhere(platform: Platform, process: str, source: Mapping[str, str]) -> d
         "CHURN_PROJECT_DIR",
         "CHURN_POLICY_FILE",
         "CHURN_REPORTS_DIR",
+        "CHURN_REPORTS_URL",
         "CHURN_LANDING_URL",
     )
     path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), source.get("PATH")]))
@@ -119,14 +120,18 @@ def of_api(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def of_airflow_ui(platform: Platform, _source: Mapping[str, str]) -> dict[str, str]:
-    """The API server: Airflow's own secrets and logins, and where to link to."""
-    return of_airflow(platform) | {
-        "AIRFLOW__API__SECRET_KEY": platform.credentials.airflow_session_key,
-        "MLFLOW_TRACKING_URI": platform.mlflow_url,
-        "CHURN_AIRFLOW_URL": platform.public_airflow_url,
-        "CHURN_API_URL": platform.public_api_url,
-    }
+def of_airflow_ui(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
+    """The API server: Airflow's own secrets and logins, where to link to, and S3 where reports lie there."""
+    return (
+        of_airflow(platform)
+        | (of_buckets(source) if "CHURN_REPORTS_URL" in source else {})
+        | {
+            "AIRFLOW__API__SECRET_KEY": platform.credentials.airflow_session_key,
+            "MLFLOW_TRACKING_URI": platform.mlflow_url,
+            "CHURN_AIRFLOW_URL": platform.public_airflow_url,
+            "CHURN_API_URL": platform.public_api_url,
+        }
+    )
 
 
 def of_airflow_jobs(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
@@ -134,11 +139,17 @@ def of_airflow_jobs(platform: Platform, source: Mapping[str, str]) -> dict[str, 
     wanted = _passed(source, "CHURN_*", "AWS_*", "AIRFLOW_CONN_*", "MLFLOW_TRACKING_*", "MLFLOW_S3_*")
     jobs = {name: value for name, value in wanted.items() if not name.endswith("DATABASE_URL")}
     return {
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws"}),
+        **of_buckets(source),
         **jobs,
         **of_airflow_ui(platform, source),
         "AIRFLOW_CONN_CHURN_DB": connection(platform.database_url),
     }
+
+
+def of_buckets(source: Mapping[str, str]) -> dict[str, str]:
+    """What opens a bucket inside Airflow: the Connection `aws_default`, the AWS SDK's own variables behind it."""
+    given = _passed(source, "AWS_*", "AIRFLOW_CONN_*", "CHURN_LANDING_CONNECTION")
+    return {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws"})} | given
 
 
 def of_airflow(platform: Platform) -> dict[str, str]:

@@ -97,6 +97,7 @@ def _scratch_settings(settings: Settings, folder: Path, reports: Path | None) ->
             "notify_urls": None,
             "landing_query": None,
             "reports_dir": reports.resolve() if reports else private,
+            "reports_url": None,
         }
     )
 
