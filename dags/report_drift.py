@@ -1,12 +1,13 @@
 """
 ### report_drift: how far are today's customers from those the Production model learned from?
 
-**Reads** a bounded sample of `churn.customers` with last night's scores; the reference that travels with the
-Production version.
+**Reads** a bounded sample of `churn.customers` with last night's scores, and one of what the API was asked about and
+answered in the last hours; the reference that travels with the Production version.
 
 **Writes** `monitoring.drift_reports`, `monitoring.drift_columns` and an HTML page (link *Drift report* on the task).
 When k of the n latest reports say *drifted*, the asset `retraining_requested` wakes `retrain_model`: one request in
-flight at most, and none within the cool-down.
+flight at most, and none within the cool-down. Requests of the API are reported beside the customers: what callers ask
+about is theirs to choose, so it is shown and never asks for a retraining.
 
 **If it fails** no customer data and no score changes. The next hour tries again; no customers or no model is an
 answer (*not enough rows*, *no reference*), not a failure.
@@ -52,7 +53,17 @@ def report_drift() -> None:
             raise AirflowSkipException("No retraining is due.")
         return request
 
+    @job_task()
+    def report_request_drift() -> dict[str, object]:
+        from churn.jobs import report_request_drift
+        from churn_airflow.links import link_drift_report
+
+        outcome = report_request_drift.report_request_drift(services())
+        link_drift_report(outcome.page)
+        return as_json(outcome)
+
     request_retraining(report_drift())
+    report_request_drift()
 
 
 report_drift()

@@ -4,7 +4,8 @@
 **Reads** `churn.customer_history`, the version of the model `churn` that carries the alias `production`.
 
 **Writes** a partition of `churn.scores` and of `churn.score_reasons`, the run in `churn.scoring_runs` with its parts;
-publishing moves the pointer behind `crm.churn_scores`.
+publishing moves the pointer behind `crm.churn_scores`. After that, sums by decile and risk level for Grafana go to
+`monitoring.score_groups`.
 
 **By hand** trigger it with `mode`: `full`, `changed` (only customers whose features changed since the last run of the
 same model; the same rows as full) or `shadow` (the staging model, compared with Production, never published); and with
@@ -73,7 +74,13 @@ def score_customers() -> None:
         publish_scores.drop_old_scores(services())
         return scoring_run_id
 
-    publish_scores(check_scores(score_part.expand_kwargs(open_run())))
+    @job_task()
+    def summarise_scores() -> list[int]:
+        from churn.jobs import summarise_scores
+
+        return summarise_scores.summarise_scores(services())
+
+    publish_scores(check_scores(score_part.expand_kwargs(open_run()))) >> summarise_scores()
 
 
 score_customers()

@@ -5,7 +5,8 @@
 
 **Writes** `monitoring.realised_performance`: ROC-AUC with its interval, Brier score, calibration error and lift of each
 run; `monitoring.arm_comparisons`: challenger beside Production where both answered. No run being due is a normal
-answer. Drops the days of the request log that the policy no longer keeps.
+answer. Drops the days of the request log that the policy no longer keeps. Sums up in
+`monitoring.score_groups` what was published outside of the DAG `score_customers`.
 
 **If it fails** no score changes and nothing is lost: the next day settles what is still due.
 """
@@ -47,7 +48,14 @@ def settle_outcomes() -> None:
         opened = services()
         return drop_old_requests(opened.database, opened.policy.api_requests_kept_days)
 
+    @job_task()
+    def summarise_scores() -> list[int]:
+        from churn.jobs import summarise_scores
+
+        return summarise_scores.summarise_scores(services())
+
     settle_outcomes() >> compare_arms() >> drop_old_requests()
+    summarise_scores()
 
 
 settle_outcomes()

@@ -30,6 +30,7 @@ SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LAST_TRIES = 0.2
 SECONDS_FOR_THE_LAST = 3.0  # below gunicorn's graceful_timeout, with what it waits for idle connections
 UNKEPT = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds, and say nothing of customers
+TURNED_AWAY = frozenset((401, 403, 429))
 ROWS_IN_A_BATCH = 500  # or one request with more: small, so that a write does not hold the interpreter for long
 logger = logging.getLogger("churn_api.journal")
 
@@ -68,6 +69,7 @@ class Journal:
         self._queue: deque[LoggedRequest] = deque()
         self._unwritten: tuple[Batch, int] | None = None  # a batch that is tried, and the rows of the queue in it
         self._held = self._written = self._dropped = self._dropped_untold = 0
+        self._limited_untold = self._denied_untold = 0
         self._is_failing = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
@@ -90,6 +92,12 @@ class Journal:
                 return
             self._held += request.row_count
             self._queue.append(request)
+
+    def turn_away(self, limited: bool) -> None:
+        """Count a request that was not let in: one of a key that asked too much, or one without a key for it."""
+        with self._lock:
+            self._limited_untold += limited
+            self._denied_untold += not limited
 
     def stop(self, seconds: float) -> None:
         """Write what is held and stop; give up after `seconds`, counting in the log what is lost."""
@@ -119,29 +127,33 @@ class Journal:
                 return False
             except LogRefused as error:
                 self._tell(str(error))
-                self._settle(row_count, written=False, untold=batch.dropped_count)
+                self._settle(row_count, written=False, untold=batch)
             else:
                 self._is_failing = False
                 self._settle(row_count, written=True)
         return True
 
     def _take(self) -> tuple[Batch, int] | None:
-        """The next batch and the number of its rows; None where nothing waits and no loss is untold."""
+        """The next batch and the number of its rows; None where nothing waits and nothing counted is untold."""
         with self._lock:
             requests, row_count = [], 0
             while self._queue and row_count < ROWS_IN_A_BATCH:
                 requests.append(self._queue.popleft())
                 row_count += requests[-1].row_count
-            dropped, self._dropped_untold = self._dropped_untold, 0
-        if not requests and not dropped:
+            counts = (self._dropped_untold, self._limited_untold, self._denied_untold)
+            self._dropped_untold = self._limited_untold = self._denied_untold = 0
+        if not requests and not any(counts):
             return None
-        return Batch(uuid4(), self._worker, [self._complete(request) for request in requests], dropped), row_count
+        return Batch(uuid4(), self._worker, [self._complete(request) for request in requests], *counts), row_count
 
-    def _settle(self, row_count: int, written: bool, untold: int = 0) -> None:
+    def _settle(self, row_count: int, written: bool, untold: Batch | None = None) -> None:
         with self._lock:
             self._unwritten = None
             self._held -= row_count
-            self._dropped_untold += untold
+            if untold is not None:
+                self._dropped_untold += untold.dropped_count
+                self._limited_untold += untold.limited_count
+                self._denied_untold += untold.denied_count
             if written:
                 self._written += row_count
             else:
@@ -177,9 +189,12 @@ def close(app: Flask) -> None:
 
 
 def _keep(response: Response) -> Response:
-    """Note a request. One who was not let in writes nothing: a flood of them would push out what was answered."""
-    if g.get("let_in") and request.url_rule is not None and request.url_rule.rule not in UNKEPT:
-        current_app.extensions["journal"].keep(_logged(request.url_rule.rule, response.status_code))
+    """Note a request. One who was not let in is only counted: a flood of them would push out what was answered."""
+    if request.url_rule is not None and request.url_rule.rule not in UNKEPT:
+        if g.get("let_in"):
+            current_app.extensions["journal"].keep(_logged(request.url_rule.rule, response.status_code))
+        elif response.status_code in TURNED_AWAY:
+            current_app.extensions["journal"].turn_away(limited=response.status_code == 429)
     return response
 
 
@@ -194,6 +209,7 @@ def _logged(route: str, status: int) -> LoggedRequest:
         milliseconds=(time.perf_counter() - g.began) * 1000,
         key_id=caller.key_id if caller is not None else None,
         challenger_version=g.get("challenger_version"),
+        problem=g.get("problem") if status >= 400 else None,
         answers=tuple(
             Answer(customer_id, record, probability, risk_level, version, arm)
             for customer_id, record, probability, risk_level in g.get("answered", ())

@@ -69,7 +69,8 @@ class Problem(Exception):
         self.retry_after = retry_after
 
     def response(self) -> Response:
-        """The problem document as an HTTP answer."""
+        """The problem document as an HTTP answer; the request log names its kind."""
+        g.problem = self.kind
         answer = Response(self._document(), status=self.status, content_type=MEDIA_TYPE)
         if self.retry_after is not None:
             answer.headers["Retry-After"] = str(self.retry_after)

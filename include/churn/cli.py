@@ -175,20 +175,25 @@ def honesty(
 
 @app.command()
 def drift(as_json: AsJson = False) -> None:
-    """Report drift now and ask for a retraining where it is due."""
+    """Report the drift of customers and of requests now, and ask for a retraining where customers make it due."""
     from churn.jobs.report_drift import report_drift, request_retraining
+    from churn.jobs.report_request_drift import report_request_drift
 
     services = open_services()
-    outcome = report_drift(services)
-    row = {
-        "drift_report_id": outcome.drift_report_id,
-        "verdict": outcome.verdict.verdict,
-        "reason": outcome.verdict.reason,
-        "customers": outcome.current_count,
-        "page": services.reports.address(outcome.page) if outcome.page else None,
-        "retraining_request": request_retraining(services, outcome),
-    }
-    show("Drift", [row], as_json)
+    customers, requests = report_drift(services), report_request_drift(services)
+    rows = [
+        {
+            "of": source,
+            "drift_report_id": outcome.drift_report_id,
+            "verdict": outcome.verdict.verdict,
+            "reason": outcome.verdict.reason,
+            "compared": outcome.current_count,
+            "page": services.reports.address(outcome.page) if outcome.page else None,
+            "retraining_request": request_retraining(services, outcome) if outcome is customers else None,
+        }
+        for source, outcome in (("customers", customers), ("requests", requests))
+    ]
+    show("Drift", rows, as_json)
 
 
 @app.command()

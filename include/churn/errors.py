@@ -24,6 +24,16 @@ class ExtractRefused(ChurnError):
     noticed = True
 
 
+class QuarantineOverCap(ExtractRefused):
+    """More rows of a file are bad than may be set aside: `bad_count` of `row_count`; `cap_rate` (0..1) is the cap."""
+
+    def __init__(self, message: str, next_step: str, bad_count: int, row_count: int, cap_rate: float) -> None:
+        super().__init__(message, next_step)
+        self.bad_count = bad_count
+        self.row_count = row_count
+        self.cap_rate = cap_rate
+
+
 class StillLanding(ChurnError):
     """A landed file changed while it was being read; nothing was decided about it."""
 

@@ -136,6 +136,9 @@ class Policy(BaseModel):
 
     drift_sample_count: int = Field(5_000, ge=100, description="Customers in the sample of one drift report.")
     drift_minimum_count: int = Field(200, ge=1, description="Fewer customers than this give no verdict.")
+    drift_requests_hours: float = Field(
+        24, gt=0, description="Hours of answers of the API that are held against the reference."
+    )
     drifted_column_rate: float = Field(0.30, gt=0, le=1, description="Share of drifted columns that is drift.")
     drifted_reports_needed: int = Field(2, ge=1, description="k: drifted reports that ask for a retraining ...")
     drifted_reports_of: int = Field(3, ge=1, description="n: ... among this many latest reports.")

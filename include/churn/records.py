@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 ExtractState = Literal["received", "held", "admitted", "refused"]
 RunMode = Literal["full", "changed", "shadow"]
 RunState = Literal["open", "scored", "checked", "published", "rejected", "superseded"]
+DriftSource = Literal["customers", "requests"]
 Severity = Literal["refuse", "quarantine", "warn"]
 
 

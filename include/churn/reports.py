@@ -87,8 +87,9 @@ class Reports:
             return content
 
     def prune(self, folder: str, keep: int) -> None:
-        """Delete all but the newest `keep` of the numbered pages (12.html) of a folder."""
-        numbered = sorted(self.pages(folder), key=lambda page: number_of(page.name))
+        """Delete all but the newest `keep` of the numbered pages (12.html) of a folder, not of those in it."""
+        own = [page for page in self.pages(folder) if PurePosixPath(page.name).parent == PurePosixPath(folder)]
+        numbered = sorted(own, key=lambda page: number_of(page.name))
         for page in numbered[:-keep]:
             self._delete(page.name)
 

@@ -105,11 +105,16 @@ def index_page(settings: Settings) -> str:
     validations = sorted(_below(docs, VALIDATIONS), key=lambda page: page.written_at, reverse=True)
     suites = sorted(_below(docs, f"{DATA_DOCS_FOLDER}/expectations/"), key=lambda page: page.name)
     return _PAGE.format(
-        drift=_list(drift, lambda name: f"Drift report {PurePosixPath(name).stem}"),
+        drift=_list(drift, _drift_name),
         validations=_list(validations, _validation_name),
         suites=_list(suites, lambda name: f"Suite {PurePosixPath(name).stem}"),
         elsewhere=_elsewhere(settings),
     )
+
+
+def _drift_name(page: str) -> str:
+    path = PurePosixPath(page)
+    return f"Drift report {path.stem}" + (" of requests" if path.parent.name == "requests" else "")
 
 
 def _below(pages: list[Page], folder: str) -> list[Page]:

@@ -52,6 +52,11 @@ def test_a_due_run_is_settled_once_with_its_realised_measures(services: Services
     assert settled.roc_auc_low < settled.roc_auc < settled.roc_auc_high
     assert settled.brier == pytest.approx(np.mean((scored - truth) ** 2))
     assert len(recorded) == 1
+    with services.database.transaction() as connection:
+        tenths = connection.execute("SELECT * FROM monitoring.realised_deciles ORDER BY decile").fetchall()
+    assert [tenth["customer_count"] for tenth in tenths] == [100] * 10
+    assert np.mean([tenth["churn_rate"] for tenth in tenths]) == pytest.approx(settled.churn_rate)
+    assert tenths[0]["churn_rate"] / settled.churn_rate == pytest.approx(settled.lift_10)
     assert settle_outcomes(services) == []
 
 

@@ -1,5 +1,6 @@
 """The numbers of an evaluation against scikit-learn, the bootstrap and hand counts."""
 
+import itertools
 import math
 
 import numpy as np
@@ -15,6 +16,7 @@ from churn.core.evaluation import (
     calibration_error,
     capture,
     corrected_interval,
+    deciles,
     evaluate,
 )
 from churn.core.plots import draw_plots
@@ -222,3 +224,22 @@ def test_equal_scores_are_calibrated_as_a_group_wherever_a_bin_ends() -> None:
     assert calibration_error(labels, scores) == pytest.approx(0.0, abs=1e-12)
     shuffled = RANDOM.permutation(len(labels))
     assert calibration_error(labels[shuffled], scores[shuffled]) == pytest.approx(0.0, abs=1e-12)
+
+
+@given(pairs)
+def test_deciles_hold_every_customer_and_every_churner_once(rows: list[tuple[int, float]]) -> None:
+    labels, scores = np.array(rows).T
+    found = deciles(labels, scores)
+    assert [each.decile for each in found] == list(range(1, min(10, len(rows)) + 1))
+    assert sum(each.customer_count for each in found) == len(rows)
+    assert sum(each.customer_count * each.churn_rate for each in found) == pytest.approx(labels.sum())
+    assert sum(each.customer_count * each.mean_probability for each in found) == pytest.approx(scores.sum())
+    said = [each.mean_probability for each in found]
+    assert all(before >= after - 1e-12 for before, after in itertools.pairwise(said))
+
+
+def test_deciles_do_not_depend_on_the_order_of_rows() -> None:
+    coarse = np.round(SCORES, 1)
+    mixed = RANDOM.permutation(len(coarse))
+    for one, other in zip(deciles(LABELS, coarse), deciles(LABELS[mixed], coarse[mixed]), strict=True):
+        assert one.churn_rate == pytest.approx(other.churn_rate)

@@ -6,13 +6,16 @@ from churn.policy import Policy
 from churn.records import ColumnDrift, DriftVerdict
 
 
-def drift_verdict(columns: Sequence[ColumnDrift], current_count: int, policy: Policy) -> DriftVerdict:
-    """Conclude from the drift of each column whether the customers have drifted from the reference."""
+def drift_verdict(
+    columns: Sequence[ColumnDrift], current_count: int, policy: Policy, what: str = "customers"
+) -> DriftVerdict:
+    """Conclude from the drift of each column whether `what` has drifted from the reference."""
     if current_count < policy.drift_minimum_count:
+        needed = f"{current_count} {what}, at least {policy.drift_minimum_count} are needed."
+        return DriftVerdict("not enough rows", None, needed)
+    if not columns:
         return DriftVerdict(
-            "not enough rows",
-            None,
-            f"{current_count} customers, at least {policy.drift_minimum_count} are needed.",
+            "not enough rows", None, f"{current_count} {what}, but no field is given by enough of them."
         )
     drifted = [column.column_name for column in columns if column.drifted]
     rate = len(drifted) / len(columns)

@@ -152,6 +152,33 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike) -> float:
     return sum(gaps) / len(truth)
 
 
+@dataclass(frozen=True)
+class Decile:
+    """A tenth of the customers by their score; decile 1 has the highest. Probability and rate are between 0 and 1."""
+
+    decile: int
+    customer_count: int
+    mean_probability: float
+    churn_rate: float
+
+
+def deciles(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Decile, ...]:
+    """What was said and what became true of each tenth, from the highest scores down; fewer than ten rows give fewer.
+
+    Customers with equal scores share their churn rate, so the order of rows does not matter where a tenth ends.
+    Unlike `evaluate` it takes labels of one class. Raises ValueError as `evaluate`.
+    """
+    truth, scores = _columns(labels, probabilities)
+    order = np.argsort(-scores, kind="stable")
+    _, place, count = np.unique(scores[order], return_inverse=True, return_counts=True)
+    rates = (np.bincount(place, truth[order]) / count)[place]
+    tenths = np.array_split(np.arange(len(order)), min(10, len(order)))
+    return tuple(
+        Decile(number, len(rows), float(scores[order][rows].mean()), float(rates[rows].mean()))
+        for number, rows in enumerate(tenths, start=1)
+    )
+
+
 def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """The mean negative log likelihood of the labels, in nats; a certain error costs as much as SMALLEST_PROBABILITY.
 
@@ -164,6 +191,16 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
     """Labels and probabilities as two equal columns (n,) of floats. Raises as `evaluate`."""
+    truth, scores = _columns(labels, probabilities)
+    if truth.min(initial=1.0) == truth.max(initial=0.0) or not len(truth):
+        raise NothingToTrainOn(
+            f"{len(truth)} rows with {int(truth.sum())} churners cannot judge a model.",
+            "Admit an extract that holds both churners and stayers.",
+        )
+    return truth, scores
+
+
+def _columns(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
     truth, scores = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     if truth.ndim != 1 or truth.shape != scores.shape:
         raise ValueError(f"labels {truth.shape} and probabilities {scores.shape} must be two equal columns")
@@ -171,11 +208,6 @@ def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats
         raise ValueError("every label must be 0 or 1")
     if not ((scores >= 0.0) & (scores <= 1.0)).all():  # NaN fails both
         raise ValueError("every probability must be a number from 0 to 1")
-    if truth.min(initial=1.0) == truth.max(initial=0.0) or not len(truth):
-        raise NothingToTrainOn(
-            f"{len(truth)} rows with {int(truth.sum())} churners cannot judge a model.",
-            "Admit an extract that holds both churners and stayers.",
-        )
     return truth, scores
 
 

@@ -36,7 +36,7 @@ class LoggedRequest:
     """One request and its answers: one, many of a batch, or none where it was refused.
 
     `milliseconds` is the time in the worker. `challenger_version` is the version that ran beside Production where the
-    request was put into an arm.
+    request was put into an arm; `problem` is the last part of the problem document's type where one was answered.
     """
 
     at: datetime
@@ -47,6 +47,7 @@ class LoggedRequest:
     key_id: str | None
     challenger_version: int | None
     answers: tuple[Answer, ...]
+    problem: str | None = None
 
     @property
     def row_count(self) -> int:
@@ -58,13 +59,16 @@ class LoggedRequest:
 class Batch:
     """Requests that one worker writes together; the same id is written once, however often it is tried.
 
-    `dropped_count` is the number of rows that the worker has lost since the batch before.
+    Since its batch before, the worker has lost `dropped_count` rows and has turned away `limited_count` requests of
+    keys that asked too much, and `denied_count` without a key for what they asked.
     """
 
     batch_id: UUID
     worker: str
     requests: Sequence[LoggedRequest]
     dropped_count: int
+    limited_count: int = 0
+    denied_count: int = 0
 
 
 def write(database: Database, batch: Batch) -> None:
@@ -88,6 +92,7 @@ def write(database: Database, batch: Batch) -> None:
 def _write(connection: Connection, batch: Batch) -> None:
     rows = [row for request in batch.requests for row in _rows(request)]
     counts = {"row_count": len(rows), "dropped_count": batch.dropped_count}
+    counts |= {"limited_count": batch.limited_count, "denied_count": batch.denied_count}
     key = {"batch_id": batch.batch_id, "worker": batch.worker}
     if connection.execute(query("begin_api_log_batch"), key | counts).rowcount == 0:
         return
@@ -103,12 +108,13 @@ def _rows(request: LoggedRequest) -> list[Row]:
     first = (request.at, request.request_id, request.route, request.status, request.milliseconds, request.key_id)
     at, request_id, *rest = first
     if not request.answers:
-        return [(at, request_id, 0, *rest, None, None, request.challenger_version, None, None, None, None)]
+        nobody = (None, None, request.challenger_version, None, None, None, None)
+        return [(at, request_id, 0, *rest, *nobody, request.problem)]
     # A shadow has the number of the answer that it stood behind.
     number, rows = -1, []
     for answer in request.answers:
         number += answer.arm != "shadow"
-        rows.append((at, request_id, number, *rest, *_columns(answer, request.challenger_version)))
+        rows.append((at, request_id, number, *rest, *_columns(answer, request.challenger_version), request.problem))
     return rows
 
 

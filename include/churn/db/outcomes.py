@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from psycopg.rows import tuple_row
 
+from churn.core.evaluation import Decile
 from churn.db.database import Connection, query
 from churn.records import ScoringRun
 
@@ -32,6 +33,7 @@ class RealisedPerformance:
     brier: float
     calibration_error: float
     lift_10: float | None
+    deciles: tuple[Decile, ...] = ()
 
 
 def settled_scores(
@@ -52,5 +54,10 @@ def settled_scores(
 
 
 def record(connection: Connection, performance: RealisedPerformance) -> None:
-    """Record how a run did; a run that is already settled for this horizon stays as it was."""
-    connection.execute(query("record_realised_performance"), asdict(performance))
+    """Record how a run and its deciles did; a run that is already settled for this horizon stays as it was."""
+    values = asdict(performance)
+    deciles = values.pop("deciles")
+    connection.execute(query("record_realised_performance"), values)
+    run = {"scoring_run_id": performance.scoring_run_id, "horizon_days": performance.horizon_days}
+    with connection.cursor() as cursor:
+        cursor.executemany(query("record_realised_decile"), [{**run, **decile} for decile in deciles])

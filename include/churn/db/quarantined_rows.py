@@ -11,7 +11,7 @@ from churn.columns import COLUMNS
 from churn.core.csv_records import pick_records
 from churn.db import row_rules
 from churn.db.database import Connection, query
-from churn.errors import ExtractRefused, NotFound
+from churn.errors import NotFound, QuarantineOverCap
 from churn.records import ExpectationResult, Extract
 
 EXAMPLE_COUNT = 3
@@ -50,17 +50,21 @@ class Quarantine:
 def find_bad(connection: Connection, row_count: int, cap_rate: float) -> list[int]:
     """The line numbers of the staged rows that break a rule.
 
-    Raises ExtractRefused with counts and examples where they are more than `cap_rate` (0..1) of `row_count`.
+    Raises QuarantineOverCap with counts and examples where they are more than `cap_rate` (0..1) of `row_count`.
     """
     cap_count = int(cap_rate * row_count + 1e-9)
     # One more than the cap is enough to know that it is broken.
     statement = sql.SQL(query("list_bad_rows")).format(is_admissible=row_rules.is_admissible())
     line_numbers = [row["line_number"] for row in connection.execute(statement, {"limit": cap_count + 1})]
     if len(line_numbers) > cap_count:
-        raise ExtractRefused(
-            f"{_count_bad(connection)} of {row_count} rows are bad, the cap is {cap_rate:.1%}; for example "
+        bad_count = _count_bad(connection)
+        raise QuarantineOverCap(
+            f"{bad_count} of {row_count} rows are bad, the cap is {cap_rate:.1%}; for example "
             + f"{'; '.join(_tell_bad(connection))}.",
             "Have the rows corrected at their source, or raise quarantine_cap_rate in the policy.",
+            bad_count,
+            row_count,
+            cap_rate,
         )
     return line_numbers
 

@@ -43,6 +43,12 @@ class RunComparison:
     changed_risk_level_rate: float
 
 
+def keep_groups(connection: Connection, run: ScoringRun) -> None:
+    """Keep counts, mean probabilities and monthly charges of a run's customers, by decile and risk level."""
+    named = {"scoring_run_id": run.scoring_run_id, "extract_id": run.extract_id}
+    connection.execute(query("summarise_scores"), named)
+
+
 def open_tables(connection: Connection, run: ScoringRun) -> None:
     """Make the run's two tables, which nobody reads yet."""
     connection.execute(query("open_score_tables"), {"scoring_run_id": run.scoring_run_id})

@@ -85,6 +85,11 @@ def due_for_settling(connection: Connection, horizon_days: int) -> list[ScoringR
     return _runs(connection, "list_runs_due", {"horizon_days": horizon_days})
 
 
+def unsummarised(connection: Connection) -> list[ScoringRun]:
+    """Published runs that are not in monitoring.score_groups and whose scores are kept, oldest first."""
+    return _runs(connection, "list_runs_to_summarise", {})
+
+
 def droppable(connection: Connection, policy: Policy) -> list[ScoringRun]:
     """Runs whose scores nobody needs any more by policy."""
     parameters = {

@@ -12,16 +12,22 @@ from churn.db import customers, drift_reports, extracts, retraining_requests, sc
 from churn.db.database import Connection
 from churn.db.migrations import require_current_schema
 from churn.errors import NoCustomers, NoProductionModel
-from churn.records import DriftVerdict, Extract, ModelVersion, Notice
+from churn.records import DriftSource, DriftVerdict, Extract, ModelVersion, Notice
 from churn.reports import DRIFT_FOLDER
 from churn.services import Services
 
 log = logging.getLogger(__name__)
 
+# Each keeps its own newest pages.
+_FOLDERS: dict[DriftSource, str] = {"customers": DRIFT_FOLDER, "requests": f"{DRIFT_FOLDER}/requests"}
+
 
 @dataclass(frozen=True)
 class DriftOutcome:
-    """One drift report: its number, its page below the reports folder (if any), its verdict."""
+    """One drift report: its number, its page below the reports folder (if any), its verdict.
+
+    `current_count` is the number of customers, or of answers of the API, that were compared.
+    """
 
     drift_report_id: int
     page: str | None
@@ -38,7 +44,7 @@ def report_drift(services: Services) -> DriftOutcome:
     Raises RegistryUnavailable, DatabaseUnavailable.
     """
     require_current_schema(services.database)
-    model = _production(services)
+    model = find_production(services)
     with services.database.transaction() as connection:
         snapshot = _snapshot(connection)
         current = _sample(connection, snapshot, model, services)
@@ -73,7 +79,8 @@ def request_retraining(services: Services, outcome: DriftOutcome) -> int | None:
     return request
 
 
-def _production(services: Services) -> ModelVersion | None:
+def find_production(services: Services) -> ModelVersion | None:
+    """The Production version, or None where there is none. Raises RegistryUnavailable."""
     try:
         return services.registry.production_version()
     except NoProductionModel:
@@ -110,18 +117,19 @@ def _record_no_verdict(
         verdict = DriftVerdict("no reference", None, "There is no Production model, so nothing to compare with.")
     else:
         verdict = drift_verdict((), current_count, services.policy)
-    return _record(services, snapshot, model, current_count, 0, verdict, None)
+    return record_report(services, "customers", snapshot, model, current_count, 0, verdict, None)
 
 
 def _compare(services: Services, snapshot: Extract, model: ModelVersion, current: pd.DataFrame) -> DriftOutcome:
     reference = services.registry.load_reference(model.version)
     report = drift_report.compare(reference, current, services.policy.drifted_column_rate)
     verdict = drift_verdict(report.columns, len(current), services.policy)
-    return _record(services, snapshot, model, len(current), len(reference), verdict, report)
+    return record_report(services, "customers", snapshot, model, len(current), len(reference), verdict, report)
 
 
-def _record(
+def record_report(
     services: Services,
+    source: DriftSource,
     snapshot: Extract | None,
     model: ModelVersion | None,
     current_count: int,
@@ -129,21 +137,24 @@ def _record(
     verdict: DriftVerdict,
     report: drift_report.DriftReport | None,
 ) -> DriftOutcome:
+    """Record a report with its columns, keep its page, and delete pages that are too old; the outcome."""
     snapshot_date = snapshot.snapshot_date if snapshot else None
     model_version = model.version if model else None
     with services.database.transaction() as connection:
         report_id = drift_reports.record(
             connection,
+            source=source,
             snapshot_date=snapshot_date,
             model_version=model_version,
             current_count=current_count,
             reference_count=reference_count,
             verdict=verdict,
+            drifted_rate_limit=services.policy.drifted_column_rate,
             columns=report.columns if report else (),
         )
-        page = f"{DRIFT_FOLDER}/{report_id}.html" if report else None
+        page = f"{_FOLDERS[source]}/{report_id}.html" if report else None
         if report and page:
             report.save_html(services.reports, page)
-            services.reports.prune(DRIFT_FOLDER, services.policy.drift_reports_kept)
-    log.info("Drift report %s: %s. %s", report_id, verdict.verdict, verdict.reason)
+            services.reports.prune(_FOLDERS[source], services.policy.drift_reports_kept)
+    log.info("Drift report %s on %s: %s. %s", report_id, source, verdict.verdict, verdict.reason)
     return DriftOutcome(report_id, page, snapshot_date, model_version, current_count, verdict)

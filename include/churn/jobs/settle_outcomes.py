@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from churn.core.evaluation import evaluate
+from churn.core.evaluation import deciles, evaluate
 from churn.db import outcomes, scoring_runs
 from churn.db.migrations import require_current_schema
 from churn.db.outcomes import RealisedPerformance
@@ -59,4 +59,5 @@ def _performance(
         brier=float(np.mean((probabilities - churned) ** 2)),
         calibration_error=measured.calibration_error if measured else abs(float(probabilities.mean() - churned.mean())),
         lift_10=measured.lift_10 if measured else None,
+        deciles=deciles(churned, probabilities),
     )

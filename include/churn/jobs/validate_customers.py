@@ -13,7 +13,14 @@ from churn.core import extract_checks
 from churn.db import extract_profiles, extracts, history, quarantined_rows, staging, validation_results
 from churn.db.database import Connection
 from churn.db.migrations import require_current_schema
-from churn.errors import ConfigurationError, ExtractRefused, NoCustomers, ReplacementNeeded, StillLanding
+from churn.errors import (
+    ConfigurationError,
+    ExtractRefused,
+    NoCustomers,
+    QuarantineOverCap,
+    ReplacementNeeded,
+    StillLanding,
+)
 from churn.policy import Policy
 from churn.records import (
     ExpectationResult,
@@ -241,7 +248,7 @@ def _admit(
         _require_accepted(landed, judgement)
         extract = extracts.mark_admitted(connection, extract, row_count, admitted_count, len(bad), judgement.data_docs)
         is_current = extracts.point_customers_at(connection, extract)
-        results = (*judgement.results, *rules, *profile)
+        results = (*judgement.results, _within_cap(row_count, len(bad), services.policy), *rules, *profile)
         validation_results.record(connection, extract, results)
         staging.drop(connection, extract)
     warnings += tuple(result.sentence for result in results if result.severity == "warn" and not result.succeeded)
@@ -278,6 +285,20 @@ def _profile(
     return _timed(results, started)
 
 
+def _within_cap(row_count: int, bad_count: int, policy: Policy) -> ExpectationResult:
+    """That the bad rows of an admitted file were few enough, with the numbers that it was decided by."""
+    observed = {"row_count": row_count, "cap_rate": policy.quarantine_cap_rate}
+    return ExpectationResult(_QUARANTINE_WITHIN_CAP, None, "refuse", True, bad_count, observed)
+
+
+def _what_stopped(step: str, refusal: ExtractRefused) -> ExpectationResult:
+    """The refusal of a file by something that is no expectation of a suite."""
+    if isinstance(refusal, QuarantineOverCap):
+        observed = {"row_count": refusal.row_count, "cap_rate": refusal.cap_rate}
+        return ExpectationResult(step, None, "refuse", False, refusal.bad_count, observed, refusal.message)
+    return ExpectationResult(step, None, "refuse", False, None, refusal.message)
+
+
 def _timed(
     results: Iterable[ExpectationResult], started: float, suite: str | None = None
 ) -> tuple[ExpectationResult, ...]:
@@ -298,7 +319,7 @@ def _refuse(
     """Record the refusal and tell people; no customer row changes."""
     results = judgement.results
     if not any(result.is_refusal for result in results):
-        results = (*results, ExpectationResult(step, None, "refuse", False, None, refusal.message))
+        results = (*results, _what_stopped(step, refusal))
     with services.database.transaction() as connection:
         extract = extracts.mark_refused(connection, extract, refusal.message, judgement.data_docs)
         validation_results.record(connection, extract, results)
