@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from churn.errors import ChurnError
 from churn.settings import Settings
+from churn_api.held import FOLDER
 from churn_api.journal import close
 from churn_api.request_log import log_to_stderr
 from churn_api.start import check_before_listening
@@ -46,6 +47,8 @@ def on_starting(server):
     # Where the workers put their numbers for /metrics together: named before any of them imports prometheus_client.
     server.own_metrics = tempfile.mkdtemp(prefix="churn-api-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = server.own_metrics
+    server.held_rows = tempfile.mkdtemp(prefix="churn-api-held-")
+    os.environ[FOLDER] = server.held_rows
     allow_remote = os.environ.get("CHURN_API_ALLOW_REMOTE") == "1"
     try:
         check_before_listening(Settings(), server.cfg.address, allow_remote)
@@ -64,6 +67,7 @@ def child_exit(server, worker):
 def on_exit(server):
     """Leave no numbers behind: the next start counts from zero."""
     shutil.rmtree(server.own_metrics, ignore_errors=True)
+    shutil.rmtree(server.held_rows, ignore_errors=True)
 
 
 def worker_exit(server, worker):

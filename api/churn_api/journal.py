@@ -3,7 +3,7 @@
 A request leaves a frozen value in a queue, and a thread writes the queue to churn.api_requests in batches. While the
 database is away the queue fills up to its limit; what comes then is dropped, and the number is written with the next
 batch. A worker that is told to end writes what it holds; one that is killed loses what it had not written yet, at
-most SECONDS_BETWEEN_WRITES of answers where the database is there.
+most SECONDS_BETWEEN_WRITES of answers where the database is there, and another worker counts that as dropped (held.py).
 """
 
 import logging
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 from flask import Flask, Response, current_app, g, request
@@ -25,6 +26,7 @@ from churn.db.api_requests import Answer, Batch, LoggedRequest
 from churn.db.database import Database
 from churn.errors import DatabaseFull, DatabaseUnavailable, LogRefused
 from churn.policy import Policy
+from churn_api.held import FOLDER, HeldRows, losses
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LAST_TRIES = 0.2
@@ -50,7 +52,8 @@ class Journal:
     """Takes requests from many threads and writes them from one.
 
     `limit` is the number of rows that may wait. `complete` adds to a request, in the writing thread, what need not be
-    there for the answer: a shadow's score.
+    there for the answer: a shadow's score. `held_folder` is where the workers of one server tell what they hold; None:
+    a killed process' loss is not counted.
     """
 
     def __init__(
@@ -59,12 +62,15 @@ class Journal:
         limit: int,
         complete: Complete = lambda request: request,
         seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
+        held_folder: Path | None = None,
     ) -> None:
         self._database = database
         self._limit = limit
         self._complete = complete
         self._pause = seconds_between_writes
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._held_folder = held_folder
+        self._own = HeldRows(held_folder, self._worker) if held_folder is not None else None
         self._lock = threading.Lock()
         self._queue: deque[LoggedRequest] = deque()
         self._unwritten: tuple[Batch, int] | None = None  # a batch that is tried, and the rows of the queue in it
@@ -87,6 +93,8 @@ class Journal:
     def keep(self, request: LoggedRequest) -> None:
         """Take a request, or drop and count it where too many wait. Never waits for the database."""
         with self._lock:
+            if self._own is not None:
+                self._own.take(request.row_count)
             if self._held + request.row_count > self._limit:
                 self._drop(request.row_count)
                 return
@@ -106,14 +114,18 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join(seconds)
         lost = self.standing.waiting
+        if self._own is not None and not self._thread.is_alive():
+            self._own.close()
         if lost:
             logger.error("%d rows of the request log could not be written before the end and are lost.", lost)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._pause):
-            self._write_all()
+            if self._write_all():
+                self._count_losses()
         while not self._write_all() and time.monotonic() < self._deadline:
             time.sleep(SECONDS_BETWEEN_LAST_TRIES)
+        self._count_losses()
 
     def _write_all(self) -> bool:
         """Write until nothing waits: True. False where the database is away; what is unwritten is tried again."""
@@ -127,10 +139,10 @@ class Journal:
                 return False
             except LogRefused as error:
                 self._tell(str(error))
-                self._settle(row_count, written=False, untold=batch)
+                self._settle(batch, row_count, written=False)
             else:
                 self._is_failing = False
-                self._settle(row_count, written=True)
+                self._settle(batch, row_count, written=True)
         return True
 
     def _take(self) -> tuple[Batch, int] | None:
@@ -144,19 +156,37 @@ class Journal:
             self._dropped_untold = self._limited_untold = self._denied_untold = 0
         if not requests and not any(counts):
             return None
-        return Batch(uuid4(), self._worker, [self._complete(request) for request in requests], *counts), row_count
+        batch = Batch(uuid4(), self._worker, [self._complete(request) for request in requests], *counts)
+        if self._own is not None:
+            self._own.begin(batch.batch_id, row_count + batch.dropped_count)
+        return batch, row_count
 
-    def _settle(self, row_count: int, written: bool, untold: Batch | None = None) -> None:
+    def _count_losses(self) -> None:
+        """Count what workers that were killed have taken along as dropped."""
+        if self._held_folder is None:
+            return
+        try:
+            with losses(self._held_folder) as found:
+                for loss in found:
+                    lost = api_requests.count_loss(self._database, loss)
+                    logger.error("%d rows of the request log were lost with the worker %s.", lost, loss.worker)
+                    with self._lock:
+                        self._dropped += lost
+        except (DatabaseUnavailable, DatabaseFull, LogRefused) as error:
+            self._tell(str(error))
+
+    def _settle(self, batch: Batch, row_count: int, written: bool) -> None:
         with self._lock:
             self._unwritten = None
             self._held -= row_count
-            if untold is not None:
-                self._dropped_untold += untold.dropped_count
-                self._limited_untold += untold.limited_count
-                self._denied_untold += untold.denied_count
+            if self._own is not None:
+                self._own.settle(row_count + batch.dropped_count if written else 0)
             if written:
                 self._written += row_count
             else:
+                self._dropped_untold += batch.dropped_count
+                self._limited_untold += batch.limited_count
+                self._denied_untold += batch.denied_count
                 self._drop(row_count)
 
     def _drop(self, row_count: int) -> None:
@@ -176,7 +206,10 @@ def keep_requests(app: Flask, database: Database | None, complete: Complete) -> 
     app.extensions["journal"] = None
     if database is not None:
         policy: Policy = app.extensions["policy"]
-        app.extensions["journal"] = journal = Journal(database, policy.api_log_buffer_count, complete)
+        held_folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
+        app.extensions["journal"] = journal = Journal(
+            database, policy.api_log_buffer_count, complete, held_folder=held_folder
+        )
         journal.start()
         app.after_request(_keep)
 

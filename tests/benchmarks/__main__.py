@@ -24,6 +24,7 @@ from churn.settings import PROJECT
 from tests.benchmarks.airflow_piece import measure_airflow
 from tests.benchmarks.docs import write_docs
 from tests.benchmarks.door import measure_door
+from tests.benchmarks.endpoint import measure_endpoint
 from tests.benchmarks.pieces import COMPARED, UP_TO_A_MILLION
 from tests.benchmarks.preparation import LARGEST_VALIDATED, prepare_customers, register_models, working_copy
 from tests.benchmarks.results import Results
@@ -34,7 +35,8 @@ from tests.benchmarks.tables import Shown, all_tables
 log = logging.getLogger("tests.benchmarks")
 
 SIZES = (100_000, 1_000_000, 10_000_000)
-PIECES = (*(piece.name for piece in COMPARED), "stages", "airflow", "door")
+ENDPOINT = "endpoint"  # one request at a time: no size
+PIECES = (*(piece.name for piece in COMPARED), "stages", "airflow", "door", ENDPOINT)
 REPEATED, REPEATED_LARGE = 3, 2
 PAGE = PROJECT / "docs" / "speed.md"
 
@@ -47,7 +49,8 @@ def main() -> int:
         return 0
     _log_to_stderr()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
-    results = Results(_about(), sorted(set(options.sizes)))
+    sizes = () if list(options.pieces) == [ENDPOINT] else options.sizes
+    results = Results(_about(), sorted(set(sizes)))
     with running_bench(options.keep) as bench:
         _log_to_file(bench)
         _measure(bench, results, options)
@@ -69,9 +72,14 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(bench: Bench, results: Results, options: argparse.Namespace) -> None:
-    base = min(*results.sizes, LARGEST_VALIDATED)
-    prepared = {size: prepare_customers(bench, size, base) for size in results.sizes}
-    register_models(bench.services(prepared[results.sizes[0]]))
+    """Every size, then what has none; what was measured is kept after each, for an hour's work is soon lost."""
+
+    def save() -> None:
+        if options.json:
+            results.save(options.json)
+
+    prepared = {size: prepare_customers(bench, size, min(*results.sizes, LARGEST_VALIDATED)) for size in results.sizes}
+    versions = register_models(bench.services(next(iter(prepared.values()), "postgres")))
     through_airflow = max((size for size in results.sizes if size <= UP_TO_A_MILLION), default=None)
     for size in results.sizes:
         with working_copy(bench, prepared[size], size) as database:
@@ -81,12 +89,13 @@ def _measure(bench: Bench, results: Results, options: argparse.Namespace) -> Non
             )
             if "airflow" in options.pieces and size == through_airflow:
                 measure_airflow(bench, database, size, rounds, results)
-        if options.json:
-            results.save(options.json)  # after each size: an hour's work is not lost to the next one
+        save()
     if "door" in options.pieces and through_airflow:
         measure_door(bench, through_airflow, options.repeat, results)
-        if options.json:
-            results.save(options.json)
+        save()
+    if ENDPOINT in options.pieces:
+        measure_endpoint(bench, versions, options.repeat, results)
+        save()
 
 
 def _about() -> dict[str, object]:
@@ -122,7 +131,7 @@ def _show(results: Results) -> None:
     for note in results.notes:
         console.print(note, highlight=False)
     for check in results.wrong:
-        console.print(f"WRONG {check.size:,} {check.piece}: {check.told}", style="bold red", markup=False)
+        console.print(f"WRONG {check.size or ''} {check.piece}: {check.told}", style="bold red", markup=False)
     console.print(f"{len(results.checks) - len(results.wrong)} of {len(results.checks)} checks of results passed.")
 
 

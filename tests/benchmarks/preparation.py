@@ -41,9 +41,10 @@ PREPARED_BY = (
 )
 
 
-def register_models(services: Services) -> int:
-    """Train and register every candidate with the project's defaults; promote LightGBM and return its version."""
-    policy, versions = Policy(), {}
+def register_models(services: Services) -> dict[str, int]:
+    """Train and register every candidate with the project's defaults, promote LightGBM; return versions by kind."""
+    policy = Policy()
+    versions: dict[str, int] = {}
     data = simulated_training(TRAINED_COUNT, TRAINED_SEED)
     for kind in CANDIDATES:
         model = training.fit_model(kind, data, policy)
@@ -52,7 +53,7 @@ def register_models(services: Services) -> int:
             versions[kind] = services.registry.register(model, run.run_id, reference, policy).version
         log.info("Registered %s as version %s.", kind, versions[kind])
     services.registry.promote(versions[PRODUCTION_KIND])
-    return versions[PRODUCTION_KIND]
+    return versions
 
 
 def prepare_customers(bench: Bench, count: int, base: int) -> str:

@@ -32,6 +32,27 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class LoadRun:
+    """One load on a server that answers single requests.
+
+    `milliseconds` are percentiles of the latencies (p50 to max) and their mean, `late` the same of how late the caller
+    itself was with requests that had a free connection; `cpu` is CPU seconds by whose they are.
+    """
+
+    piece: str
+    mode: str
+    repetition: int
+    connections: int
+    rate: float | None
+    seconds: float
+    answered: int
+    errors: dict[str, int]
+    milliseconds: Seconds
+    late: Seconds
+    cpu: Seconds
+
+
+@dataclass(frozen=True)
 class Check:
     """What was held against the published table, and whether it is right."""
 
@@ -50,6 +71,8 @@ class Results:
     measurements: list[Measurement] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    loads: list[LoadRun] = field(default_factory=list)
+    milliseconds: dict[str, Seconds] = field(default_factory=dict)  # of a request in each stage, by mode
 
     def of(self, size: int, piece: str) -> list[Measurement]:
         """The counted repetitions of a piece."""
@@ -95,6 +118,18 @@ class Results:
             for stage, costs in found.items()
         }
 
+    def loads_of(self, piece: str, mode: str) -> list[LoadRun]:
+        """The repetitions of a load."""
+        return [each for each in self.loads if (each.piece, each.mode) == (piece, mode)]
+
+    def latency(self, piece: str, mode: str, percentile: str) -> float | None:
+        """The median over repetitions of a percentile of the latencies, in milliseconds."""
+        return _median(each.milliseconds.get(percentile) for each in self.loads_of(piece, mode))
+
+    def rate(self, piece: str, mode: str) -> float | None:
+        """The median number of answers a second."""
+        return _median(each.answered / each.seconds for each in self.loads_of(piece, mode))
+
     @property
     def wrong(self) -> list[Check]:
         """The checks that failed."""
@@ -110,7 +145,8 @@ class Results:
         found = json.loads(path.read_text("utf-8"))
         measurements = [Measurement(**each) for each in found.pop("measurements")]
         checks = [Check(**each) for each in found.pop("checks")]
-        return cls(**found, measurements=measurements, checks=checks)
+        loads = [LoadRun(**each) for each in found.pop("loads", ())]
+        return cls(**found, measurements=measurements, checks=checks, loads=loads)
 
 
 def _median(values: Iterable[float | None]) -> float | None:

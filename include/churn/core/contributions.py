@@ -18,6 +18,7 @@ from churn.core.coded_forest import Paths, grid_of, small_splits_of
 from churn.core.engines import LARGEST_TABLE, as_kernel_input
 from churn.core.features import Matrix
 from churn.core.forest import CannotCompile, Forest, forest_of
+from churn.core.linear_inputs import fast_transform
 from churn.core.model import ChurnModel
 
 SMALLEST_SHARE = 1e-30  # stands for 0, by which the kernels could not divide
@@ -189,7 +190,7 @@ def _interval(step: _Step, places: NDArray[np.int64], unknown_left: NDArray[np.b
 def _explain_logistic(pipeline: Any, background: Matrix) -> Explainer:
     if not len(background):
         raise ValueError("a logistic model can be explained only against some background rows")
-    transform, regression = pipeline[0].transform, pipeline[-1]
+    transform, regression = fast_transform(pipeline[0], background), pipeline[-1]
     coefficients = regression.coef_[0]
     means = transform(background).mean(axis=0)
     owners = _input_owners(pipeline[0])

@@ -208,7 +208,7 @@ def explain_by_paths(matrix: Matrix, grid: Grid, paths: Paths, longest: int) -> 
                 _find_passes(codes, rows, paths, start + place, passes[place])
             for point in range((count + 1) // 2):
                 t = paths.points[count, point]
-                products[:] = paths.value[leaf] * paths.weights[count, point]
+                products[:rows] = paths.value[leaf] * paths.weights[count, point]
                 for place in range(count):
                     _multiply(products, rows, passes[place], paths.share[start + place], t)
                 for place in range(count):

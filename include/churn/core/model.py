@@ -186,10 +186,14 @@ def _ask_forest(pipeline: Any, matrix: Matrix) -> NDArray[np.float64]:
 
 
 def _ask_logistic(pipeline: Any, matrix: Matrix) -> NDArray[np.float64]:
+    return logistic_probabilities(pipeline[-1], pipeline[0].transform(matrix))
+
+
+def logistic_probabilities(regression: Any, inputs: Matrix) -> NDArray[np.float64]:
+    """The raw probabilities (n,) of a fitted logistic regression for its own inputs (n, inputs)."""
     from scipy.special import expit
 
-    inputs, regression = pipeline[0].transform(matrix), pipeline[-1]
-    logit = np.full(len(matrix), regression.intercept_[0])
+    logit = np.full(len(inputs), regression.intercept_[0])
     # Term by term: a BLAS product gives other last bits for one row than for many.
     for column, coefficient in zip(inputs.T, regression.coef_[0], strict=True):
         logit += column * coefficient

@@ -1,7 +1,8 @@
 """The log of the API's requests, as a worker writes it: in batches, each of them once."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -71,15 +72,49 @@ class Batch:
     denied_count: int = 0
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What a worker held that is gone: `row_count` rows, of which `tried_count` were in the batch `tried_id`.
+
+    Whether that batch was written the worker did not live to know.
+    """
+
+    loss_id: UUID
+    worker: str
+    row_count: int
+    tried_id: UUID | None
+    tried_count: int
+
+
 def write(database: Database, batch: Batch) -> None:
     """Write a batch in one transaction, unless it was written before.
 
     Raises DatabaseUnavailable and DatabaseFull where trying again may help, LogRefused where it does not.
     """
+    with _writing(database) as connection:
+        _write(connection, batch)
+
+
+def count_loss(database: Database, loss: Loss) -> int:
+    """Count what a worker took along as dropped, once however often it is told; returns the rows that are lost.
+
+    Raises what `write` raises.
+    """
+    with _writing(database) as connection:
+        lost = loss.row_count
+        if loss.tried_id is not None and not _begin(connection, loss.tried_id, loss.worker, 0, 0):
+            lost -= loss.tried_count  # it was written; where it was not, it never will be now
+        if lost:
+            _begin(connection, loss.loss_id, loss.worker, 0, lost)
+    return lost
+
+
+@contextmanager
+def _writing(database: Database) -> Iterator[Connection]:
     try:
         with database.transaction() as connection:
             connection.execute("SET LOCAL statement_timeout = '10s'")  # what does not get on is taken for away
-            _write(connection, batch)
+            yield connection
     except psycopg.OperationalError as error:  # a statement that was too slow, a deadlock
         raise DatabaseUnavailable(f"The request log could not be written: {error}.", "It is tried again.") from error
     except psycopg.Error as error:
@@ -91,16 +126,29 @@ def write(database: Database, batch: Batch) -> None:
 
 def _write(connection: Connection, batch: Batch) -> None:
     rows = [row for request in batch.requests for row in _rows(request)]
-    counts = {"row_count": len(rows), "dropped_count": batch.dropped_count}
-    counts |= {"limited_count": batch.limited_count, "denied_count": batch.denied_count}
-    key = {"batch_id": batch.batch_id, "worker": batch.worker}
-    if connection.execute(query("begin_api_log_batch"), key | counts).rowcount == 0:
+    counts = (len(rows), batch.dropped_count, batch.limited_count, batch.denied_count)
+    if not _begin(connection, batch.batch_id, batch.worker, *counts):
         return
     for day in sorted({request.at.astimezone(UTC).date() for request in batch.requests}):
         connection.execute(query("open_api_request_day"), {"day": day})
     with connection.cursor() as cursor, cursor.copy(query("copy_api_requests")) as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def _begin(
+    connection: Connection,
+    batch_id: UUID,
+    worker: str,
+    row_count: int,
+    dropped_count: int,
+    limited_count: int = 0,
+    denied_count: int = 0,
+) -> bool:
+    """Note a batch; False where it is there. Waits for another that notes the same one at this moment."""
+    values = {"batch_id": batch_id, "worker": worker, "row_count": row_count, "dropped_count": dropped_count}
+    values |= {"limited_count": limited_count, "denied_count": denied_count}
+    return connection.execute(query("begin_api_log_batch"), values).rowcount == 1
 
 
 def _rows(request: LoggedRequest) -> list[Row]:
