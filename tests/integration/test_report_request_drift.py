@@ -59,7 +59,7 @@ def test_callers_who_ask_about_customers_like_ours_show_no_drift(services: Servi
     assert set(drifted) == {*(column.name for column in FEATURES), "churn_probability"}
     assert not any(is_drifted for name, is_drifted in drifted.items() if name != "churn_probability")
     assert outcome.page
-    assert (services.reports / outcome.page).stat().st_size > 100_000
+    assert (services.reports.folder / outcome.page).stat().st_size > 100_000
 
 
 def test_callers_who_ask_about_others_are_shown_and_ask_for_no_retraining(
