@@ -11,12 +11,14 @@ from churn_api.auth import authenticate
 from churn_api.bodies import MAXIMUM_BODY_BYTES
 from churn_api.journal import keep_requests
 from churn_api.night import Night
+from churn_api.page import views
+from churn_api.page.session import keep_sessions
 from churn_api.problems import answer_with_problems
 from churn_api.production import FollowedModel
 from churn_api.request_log import log_requests, log_to_stderr
 from churn_api.start import api_database, require_registry_address, require_schema
 
-MODULES = (predict, batch, explain, customers, model, health, metrics, openapi)
+MODULES = (predict, batch, explain, customers, model, health, metrics, openapi, views)
 SECONDS_FOR_FIRST_LOOK = 20.0  # the libraries are imported meanwhile; below gunicorn's timeout
 
 
@@ -41,6 +43,7 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     database = api_database(settings)
     app.extensions["night"] = night = Night(database)
     app.extensions["production"] = production = FollowedModel(Registry(registry_address))
+    keep_sessions(app, settings)
     log_requests(app)
     metrics.count_requests(app)
     answer_with_problems(app)

@@ -85,18 +85,28 @@ def _let_in() -> None:
     if view is None:  # no such address: the answer is 404, whoever asks
         return
     scope = getattr(view, _ATTRIBUTE, "any")
-    ring: KeyRing | None = current_app.extensions["key_ring"]
-    g.caller = _caller(ring, scope) if ring is not None and scope is not None else None
+    known = known_keys() if scope is not None else None
+    g.caller = None
+    if known is not None and scope is not None:
+        g.caller = holder(known, _sent_text(), scope)
+        limit(g.caller)
     g.let_in = True
 
 
-def _caller(ring: KeyRing, scope: str) -> ApiKey | None:
+def known_keys() -> KnownKeys | None:
+    """The keys of which a caller needs one, None where none was ever made. Refused where they are not known."""
+    ring: KeyRing | None = current_app.extensions["key_ring"]
+    if ring is None:
+        return None
     known = ring.known
     if known is None:
-        raise _cannot_tell()
-    if not known.asks_for_one:
-        return None
-    key = _key(known, scope)
+        raise cannot_tell()
+    return known if known.asks_for_one else None
+
+
+def holder(known: KnownKeys, text: str | None, scope: str) -> ApiKey:
+    """The active key that `text` is, which must have `scope`. Raises Refused."""
+    key = _key(known, text, scope)
     if scope not in (*key.scopes, "any"):
         raise Refused(
             403,
@@ -105,13 +115,10 @@ def _caller(ring: KeyRing, scope: str) -> ApiKey | None:
             f"{CREATE_ONE.format(scope=scope)}, or use another key.",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
         )
-    _limit(key)
     return key
 
 
-def _key(known: KnownKeys, scope: str) -> ApiKey:
-    """The key that the request sent, which must be active."""
-    text = _sent_text()
+def _key(known: KnownKeys, text: str | None, scope: str) -> ApiKey:
     if text is None:
         raise Refused(
             401,
@@ -123,7 +130,7 @@ def _key(known: KnownKeys, scope: str) -> ApiKey:
     id_and_secret = read(text)
     key = known.by_id.get(id_and_secret[0]) if id_and_secret else None
     if key is None and id_and_secret and not known.is_current:
-        raise _cannot_tell()  # it may have been made since
+        raise cannot_tell()  # it may have been made since
     if key is None or id_and_secret is None or not key.holds(id_and_secret[1]) or not key.is_active(datetime.now(UTC)):
         if key is not None:
             logger.warning("A request with key id %s was refused.", key.key_id)
@@ -144,7 +151,8 @@ def _sent_text() -> str | None:
     return request.headers.get(KEY_HEADER)
 
 
-def _limit(key: ApiKey) -> None:
+def limit(key: ApiKey) -> None:
+    """Count one request of a key. Raises Refused where it has asked more than its limit."""
     policy: Policy = current_app.extensions["policy"]
     limits: RateLimits = current_app.extensions["rate_limits"]
     per_minute = key.requests_per_minute or policy.api_requests_per_minute
@@ -168,7 +176,8 @@ def _charge(response: Response) -> Response:
     return response
 
 
-def _cannot_tell() -> Refused:
+def cannot_tell() -> Refused:
+    """The answer while the keys cannot be read."""
     return Refused(
         503,
         "keys-unknown",

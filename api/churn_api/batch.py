@@ -58,16 +58,20 @@ def _content_types() -> tuple[str, str]:
 
 
 def _answer(body: bytes, sent_as: str, answer_as: str) -> Answer:
+    answers, model_version = answer_rows(body, sent_as)
+    written = write_json(answers, g.request_id) if answer_as == JSON else write_csv(answers)
+    content_type = answer_as if answer_as == JSON else f"{CSV}; charset=utf-8"
+    return Answer(content_type, model_version, written)
+
+
+def answer_rows(body: bytes, sent_as: str) -> tuple[list[dict[str, Any]], int]:
+    """The answer to each row of a body in order, and the version that answered. Raises Problem; few run at once."""
     if not _places.acquire(timeout=SECONDS_TO_WAIT):
         raise Problem(503, "busy", "Other batches are being answered.", "Send it again later.", retry_after=5)
     try:
-        rows = read_rows(body, sent_as)
-        answers, model_version = _score_rows(rows)
-        written = write_json(answers, g.request_id) if answer_as == JSON else write_csv(answers)
+        return _score_rows(read_rows(body, sent_as))
     finally:
         _places.release()
-    content_type = answer_as if answer_as == JSON else f"{CSV}; charset=utf-8"
-    return Answer(content_type, model_version, written)
 
 
 def _score_rows(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], int]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -104,10 +104,15 @@ def write_json(rows: Sequence[Mapping[str, Any]], request_id: str) -> bytes:
 
 def write_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The answers of all rows as a table with a header; numbers are written so that they read back the same."""
+    return write_table(COLUMNS, ([cells[name] for name in COLUMNS] for cells in map(flat, rows)))
+
+
+def write_table(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> bytes:
+    """A table as CSV."""
     written = io.StringIO(newline="")
-    table = csv.DictWriter(written, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(map(_flat, rows))
+    table = csv.writer(written, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(lines)
     return written.getvalue().encode()
 
 
@@ -144,16 +149,22 @@ def _json_rows(body: bytes) -> list[Any]:
     return parsed
 
 
-def _csv_rows(body: bytes) -> list[Any]:
+def csv_lines(body: bytes) -> list[list[str]]:
+    """The cells of a table: its first line, and each further one that is not empty. A Problem where it is none."""
     try:
         lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise Problem(400, "malformed-request", "The body is not CSV that can be read.", A_TABLE) from error
     if not lines:
         raise Problem(400, "malformed-request", "The body is empty.", A_TABLE)
-    names = [name.strip() for name in lines[0]]
+    return [lines[0], *(line for line in lines[1:] if line)]
+
+
+def _csv_rows(body: bytes) -> list[Any]:
+    first, *lines = csv_lines(body)
+    names = [name.strip() for name in first]
     _require_header(names)
-    return [_csv_row(names, line) for line in lines[1:] if line]
+    return [_csv_row(names, line) for line in lines]
 
 
 def _require_header(names: Sequence[str]) -> None:
@@ -175,11 +186,16 @@ def _not_a_field(name: str) -> FieldProblem:
 
 
 def _csv_row(names: Sequence[str], line: Sequence[str]) -> dict[str, Any] | BadRecord:
-    """One line as JSON values: blank is unknown, numbers are numbers, and the label is not looked at."""
+    """One line as JSON values; the label is not looked at."""
     if len(line) != len(names):
         counts = f"The line has {len(line)} fields, the first line has {len(names)}."
         return BadRecord(FieldProblem(BODY, counts, "Put fields that hold a comma in double quotes."))
-    cells = {name: _cell(name, text.strip()) for name, text in zip(names, line, strict=True) if name != LABEL.name}
+    return cells_of({name: text for name, text in zip(names, line, strict=True) if name != LABEL.name})
+
+
+def cells_of(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Texts by the names of fields as JSON values, as a file is admitted: blank is unknown, numbers are numbers."""
+    cells = {name: _cell(name, text.strip()) for name, text in texts.items()}
     if cells.get("tenure") == 0 and cells.get("TotalCharges", 0) is None:
         cells["TotalCharges"] = 0.0  # nothing billed yet: as a file is admitted (see columns.py)
     return cells
@@ -196,7 +212,7 @@ def _cell(name: str, text: str) -> Any:
         return text  # the contract says what is wrong with it
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """One answer as cells of a table."""
     action = row.get("recommended_action")
     cells = {name: row.get(name) for name in COLUMNS}
@@ -205,13 +221,14 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         cells
         | reasons
         | {
-            "customer_id": _no_formula(row["customer_id"]),
+            "customer_id": no_formula(row["customer_id"]),
             "recommended_action": action and action["words"],
             "unknown_fields": ";".join(row.get("unknown_fields", ())),
-            "problem": _no_formula(" ".join(error["message"] for error in row.get("errors", ()))),
+            "problem": no_formula(" ".join(error["message"] for error in row.get("errors", ()))),
         }
     )
 
 
-def _no_formula(text: str | None) -> str | None:
+def no_formula(text: str | None) -> str | None:
+    """The text as a cell that no spreadsheet runs: with a `'` before it where it begins like a formula."""
     return f"'{text}" if text and text.startswith(_FORMULA) else text

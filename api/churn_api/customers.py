@@ -1,20 +1,22 @@
 """GET /v1/customers/{id}/score: what the nights have published about one customer."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import Blueprint, current_app
 from pydantic import BaseModel, TypeAdapter
 
 from churn.columns import MAXIMUM_KEY_LENGTH
 from churn.db import serving
-from churn.db.database import Database
-from churn.db.serving import PublishedScore
+from churn.db.database import Connection, Database
+from churn.db.serving import CustomerInputs, PublishedScore
 from churn.errors import DatabaseUnavailable
 from churn_api.auth import needs
 from churn_api.night import Night
 from churn_api.problems import Problem
 
 blueprint = Blueprint("customers", __name__)
+Found = TypeVar("Found")
 
 
 class CustomerScores(BaseModel):
@@ -32,13 +34,22 @@ _AS_JSON = TypeAdapter(CustomerScores)
 @needs("read")
 def customer_score(customer_id: str) -> dict[str, Any]:
     """The published row of one customer, with those of earlier nights, newest first."""
-    history = _published(customer_id)
+    return _AS_JSON.dump_python(published_scores(customer_id), mode="json")
+
+
+def published_scores(customer_id: str) -> CustomerScores:
+    """What the nights have published about one customer. Raises Problem: 404 for nobody, 503 without the database."""
+    history = _ask(customer_id, serving.scores_of) or []
     if not history:
         raise Problem(404, "no-such-customer", "No published run holds a customer with this id.",
                       "Correct the id, or POST the customer to /v1/predict.")  # fmt: skip
     current = next((row for row in history if row.is_current), None)
-    scores = CustomerScores(customer_id=customer_id, score=current, history=history)
-    return _AS_JSON.dump_python(scores, mode="json")
+    return CustomerScores(customer_id=customer_id, score=current, history=history)
+
+
+def published_inputs(customer_id: str) -> CustomerInputs | None:
+    """The fields of one customer that the newest published run scored. Raises Problem without the database."""
+    return _ask(customer_id, serving.inputs_of)
 
 
 def open_database() -> Database:
@@ -56,11 +67,12 @@ def database_away() -> Problem:
                    "Ask again in a few seconds; predictions need no database.", retry_after=5)  # fmt: skip
 
 
-def _published(customer_id: str) -> list[PublishedScore]:
+def _ask(customer_id: str, read: Callable[[Connection, str], Found]) -> Found | None:
+    """What `read` finds of one customer; None where no customer can have this id."""
     if len(customer_id) > MAXIMUM_KEY_LENGTH or "\0" in customer_id:  # PostgreSQL knows no text with a zero in it
-        return []
+        return None
     try:
         with open_database().transaction() as connection:
-            return serving.scores_of(connection, customer_id)
+            return read(connection, customer_id)
     except DatabaseUnavailable as error:
         raise database_away() from error

@@ -31,7 +31,8 @@ from churn_api.held import FOLDER, HeldRows, losses
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LAST_TRIES = 0.2
 SECONDS_FOR_THE_LAST = 3.0  # below gunicorn's graceful_timeout, with what it waits for idle connections
-UNKEPT = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds, and say nothing of customers
+# Asked every few seconds, or with each page, and say nothing of customers.
+UNKEPT = frozenset({"/health", "/ready", "/metrics", "/static/<path:name>"})
 TURNED_AWAY = frozenset((401, 403, 429))
 ROWS_IN_A_BATCH = 500  # or one request with more: small, so that a write does not hold the interpreter for long
 logger = logging.getLogger("churn_api.journal")

@@ -34,10 +34,10 @@ def _field_of(column: Column) -> tuple[Any, Any]:
         kind = Annotated[float, Field(strict=True, ge=column.minimum, le=column.maximum, allow_inf_nan=False)]
     else:
         kind = Annotated[str, Field(strict=True, min_length=1, max_length=MAXIMUM_TEXT)]
-    return kind | None, Field(default=None, description=_allowed(column), examples=list(column.categories) or None)
+    return kind | None, Field(default=None, description=allowed(column), examples=list(column.categories) or None)
 
 
-def _allowed(column: Column) -> str:
+def allowed(column: Column) -> str:
     """What a column may hold, in words."""
     if column.categories:
         return "one of " + ", ".join(f'"{category}"' for category in column.categories)
@@ -78,8 +78,8 @@ def _field_problem(detail: ErrorDetails) -> FieldProblem:
         return _unexpected(field)
     return FieldProblem(
         field,
-        f"{field} is not {_allowed(column)}.",
-        f"Send {_allowed(column)}, or leave {field} out if it is unknown.",
+        f"{field} is not {allowed(column)}.",
+        f"Send {allowed(column)}, or leave {field} out if it is unknown.",
     )
 
 

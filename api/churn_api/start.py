@@ -12,6 +12,7 @@ from churn.errors import ConfigurationError, DatabaseUnavailable
 from churn.policy import Policy
 from churn.settings import Settings
 from churn_api.keys import hand_to_workers, read_keys
+from churn_api.page.session import hand_secret_to_workers
 
 Address = tuple[Any, ...] | str | int
 logger = logging.getLogger("churn_api.start")
@@ -67,6 +68,8 @@ def check_before_listening(settings: Settings, addresses: Sequence[Address], all
     Policy.load(settings.policy_file)
     require_schema(settings)
     require_loopback(addresses, allow_remote, _has_keys(settings))
+    if not hand_secret_to_workers(settings, not all(map(_is_local, addresses))):
+        logger.warning("CHURN_API_SESSION_SECRET is not set: the API answers programs, and the page at / is off.")
 
 
 def api_database(settings: Settings) -> Database | None:

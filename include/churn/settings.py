@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="PostgreSQL of the `churn` schemas, as churn_pipeline.")
     admin_database_url: SecretStr | None = Field(None, description="The same database as a role that may migrate.")
     api_database_url: SecretStr | None = Field(None, description="The same database as churn_api.")
+    api_session_secret: SecretStr | None = Field(None, description="What signs the sessions of the API's page.")
     airflow_database_url: SecretStr | None = Field(None, description="Airflow's own metadata database.")
     mlflow_database_url: SecretStr | None = Field(None, description="MLflow's backend store.")
     mlflow_tracking_uri: str | None = Field(

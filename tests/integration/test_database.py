@@ -72,6 +72,7 @@ API_RIGHTS = {
     ("serving.published_run", "SELECT", None),
     ("serving.published_scores", "SELECT", None),
     ("serving.approvals", "SELECT", None),
+    ("serving.customer_inputs", "EXECUTE", None),  # the fields of one customer by id, without who left
     # What it answered to a request that may be sent again.
     ("serving.kept_answers", "DELETE", None),
     ("serving.kept_answers", "INSERT", None),

@@ -1,9 +1,10 @@
-"""What the API reads of the night, as role churn_api: the published run, a customer's scores, a version's approval."""
+"""What the API reads of the night, as role churn_api: the run, a customer's scores and fields, an approval."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from churn.columns import FEATURES
 from churn.db.database import Connection, query
 
 
@@ -47,6 +48,14 @@ class Approval:
     holdout: dict[str, Any] | None
 
 
+@dataclass(frozen=True)
+class CustomerInputs:
+    """The fields of one customer that the published run scored, named like an extract's columns."""
+
+    snapshot_date: date
+    record: dict[str, Any]
+
+
 def published_run(connection: Connection) -> PublishedRun | None:
     """The run that readers see now, or None before the first night."""
     row = connection.execute(query("serving_published_run")).fetchone()
@@ -57,6 +66,15 @@ def scores_of(connection: Connection, customer_id: str) -> list[PublishedScore]:
     """One customer's rows of every published run whose scores are kept, newest snapshot first."""
     rows = connection.execute(query("serving_scores_of_customer"), {"customer_id": customer_id})
     return [PublishedScore(**row) for row in rows]
+
+
+def inputs_of(connection: Connection, customer_id: str) -> CustomerInputs | None:
+    """What the run that readers see now was told of one customer, or None where the customer is not in it."""
+    row = connection.execute(query("serving_customer_inputs"), {"customer_id": customer_id}).fetchone()
+    if row is None:
+        return None
+    record = {column.name: row["inputs"][column.sql_name] for column in FEATURES}
+    return CustomerInputs(row["snapshot_date"], record)
 
 
 def approval_of(connection: Connection, model_version: int) -> Approval | None:

@@ -29,6 +29,7 @@ class Credentials:
     airflow_fernet_key: str
     airflow_jwt_secret: str
     airflow_session_key: str
+    api_session_secret: str
 
     @classmethod
     def of(cls, home: Path) -> Self:
@@ -80,4 +81,5 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "airflow_fernet_key": _fernet_key,
     "airflow_jwt_secret": _long_secret,
     "airflow_session_key": _long_secret,
+    "api_session_secret": _long_secret,
 }

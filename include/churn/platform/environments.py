@@ -113,11 +113,17 @@ def of_mlflow(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
 
 def of_api(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
     """The API: the churn database as the role that only reads, and MLflow."""
-    return _passed(source, "CHURN_API_WORKERS", "CHURN_API_THREADS", "MLFLOW_TRACKING_*") | {
-        "CHURN_API_BIND": f"{LOOPBACK}:{platform.state.ports['api']}",
-        "CHURN_API_DATABASE_URL": platform.api_database_url,
-        "MLFLOW_TRACKING_URI": platform.mlflow_url,
-    }
+    secret = {"CHURN_API_SESSION_SECRET": platform.credentials.api_session_secret}
+    passed = ("CHURN_API_WORKERS", "CHURN_API_THREADS", "CHURN_API_SESSION_SECRET", "CHURN_API_URL")
+    return (
+        secret
+        | _passed(source, *passed, "MLFLOW_TRACKING_*")
+        | {
+            "CHURN_API_BIND": f"{LOOPBACK}:{platform.state.ports['api']}",
+            "CHURN_API_DATABASE_URL": platform.api_database_url,
+            "MLFLOW_TRACKING_URI": platform.mlflow_url,
+        }
+    )
 
 
 def of_airflow_ui(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
@@ -137,7 +143,7 @@ def of_airflow_ui(platform: Platform, source: Mapping[str, str]) -> dict[str, st
 def of_airflow_jobs(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
     """The processes that run our code: Airflow's secrets, the Connections, S3, and where notices go."""
     wanted = _passed(source, "CHURN_*", "AWS_*", "AIRFLOW_CONN_*", "MLFLOW_TRACKING_*", "MLFLOW_S3_*")
-    jobs = {name: value for name, value in wanted.items() if not name.endswith("DATABASE_URL")}
+    jobs = {name: value for name, value in wanted.items() if not name.endswith(("DATABASE_URL", "SESSION_SECRET"))}
     return {
         **of_buckets(source),
         **jobs,

@@ -1,0 +1,1 @@
+SELECT snapshot_date, inputs FROM serving.customer_inputs(%(customer_id)s)
