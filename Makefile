@@ -8,6 +8,12 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 # Each target's output comes whole when it has ended.
 TWO_AT_ONCE := --no-print-directory --jobs 2 --output-sync=target
 RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock"
+# The stack of docker-compose.yaml; COMPOSE=... and ENV_FILE=... choose another Compose and another file of secrets.
+COMPOSE ?= docker compose
+ENV_FILE ?= .env
+STACK = $(COMPOSE) --env-file $(ENV_FILE)
+# What is asked of the stack's files needs a Python and no library.
+WITHOUT_LIBRARIES = PYTHONPATH=include $(PYTHON) -m churn.containers
 export DO_NOT_TRACK := true
 export GX_ANALYTICS_ENABLED := false
 export OMP_NUM_THREADS := 1
@@ -42,11 +48,31 @@ demo: .venv/installed ## run the whole job on this machine and leave the UIs up 
 deploy-local: .venv/installed ## start the platform on this machine, without running anything
 	@$(BIN)/churn platform up
 
-down: .venv/installed ## stop everything that was started on this machine
-	@$(BIN)/churn platform down
+down: ## stop what runs here: the platform of `make demo`, the containers of `make up`; data stays
+	@if test -x $(BIN)/churn; then $(BIN)/churn platform down; fi
+	@if test -f $(ENV_FILE) && $(STACK) ps --all --quiet 2>/dev/null | grep -q .; then $(STACK) down; fi
 
 status: .venv/installed ## show each process with port, health, CPU and memory
 	@$(BIN)/churn platform status
+
+##@ Containers
+
+setup-data: .venv/installed ## write random secrets into .env, and a first extract into landing/, where there are none
+	@$(BIN)/python -m churn.containers.sample $(ENV_FILE) $(or $(LANDING_FOLDER),landing)
+
+build: ## build the three images
+	$(STACK) build
+
+up: ## start the stack and wait until it is healthy; refused with a default or missing secret
+	@$(WITHOUT_LIBRARIES).check $(ENV_FILE)
+	$(STACK) up --detach --wait
+	@$(WITHOUT_LIBRARIES).health_table $(STACK)
+
+logs: ## follow the logs of the stack (SERVICE=airflow-worker for one)
+	$(STACK) logs --follow --tail 100 $(SERVICE)
+
+health-check: ## show how each container is; ends with 1 unless all are healthy
+	@$(WITHOUT_LIBRARIES).health_table $(STACK)
 
 ##@ Pipeline operators
 
@@ -113,6 +139,9 @@ test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, 
 
 test-e2e: .venv/installed-dev ## the whole platform, driven over REST
 	$(BIN)/pytest -q tests/e2e
+
+test-containers: .venv/installed-dev ## build the images and run the whole job in the stack, with Docker or without
+	$(BIN)/pytest -q --capture=no tests/containers
 
 test: .venv/installed-dev .venv-moto/installed ## everything, fast parts first, two suites at once
 	@$(MAKE) $(TWO_AT_ONCE) lint test-unit

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from churn.db.database import Database
 from churn.db.migrations import require_current_schema
 from churn.errors import ConfigurationError, DatabaseUnavailable
 from churn.policy import Policy
+from churn.secret_rules import OF_A_PROCESS, require_secrets
 from churn.settings import Settings
 from churn_api.keys import hand_to_workers, read_keys
 from churn_api.page.session import hand_secret_to_workers
@@ -64,6 +66,7 @@ def require_loopback(addresses: Sequence[Address], allow_remote: bool, has_keys:
 
 def check_before_listening(settings: Settings, addresses: Sequence[Address], allow_remote: bool) -> None:
     """Everything that the master process checks once, before any worker exists."""
+    require_secrets(os.environ, needed=(), if_set=OF_A_PROCESS)
     require_registry_address(settings)
     Policy.load(settings.policy_file)
     require_schema(settings)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from churn.errors import ConfigurationError, PlatformError
 from churn.platform.addresses import platform_environment
+from churn.secret_rules import OF_A_PROCESS, require_secrets
 from churn.services import Services
 from churn.settings import Settings
 
@@ -19,7 +20,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 
 def open_settings() -> Settings:
-    """The settings; what they leave open is taken from the local platform where that runs."""
+    """The settings; what they leave open is taken from the local platform where that runs.
+
+    Raises ConfigurationError where, outside local, a secret is a default.
+    """
+    require_secrets(os.environ, needed=(), if_set=OF_A_PROCESS)
     settings = Settings()
     if settings.database_url is None or settings.mlflow_tracking_uri is None:
         try:

@@ -1,6 +1,7 @@
 """WHERE things are: one frozen object, read once from CHURN_* variables."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +17,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHURN_", frozen=True, extra="ignore", env_ignore_empty=True)
 
+    environment: Literal["local", "staging", "production"] = Field(
+        "local", description="Outside local, default and weak secrets stop every process by the variable's name."
+    )
     project_dir: Path = Field(PROJECT, description="The checkout: dags/, plugins/, great_expectations/, api/.")
     home: Path = Field(PROJECT / ".local", description="State of the local platform; two homes, two platforms.")
 

@@ -11,6 +11,7 @@ MAKEFILE = (PROJECT / "Makefile").read_text("utf-8")
 TARGETS = re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE)
 KNOWN = {
     "Whoever is new here": ["install", "demo", "deploy-local", "down", "status"],
+    "Containers": ["setup-data", "build", "up", "logs", "health-check"],
     "Pipeline operators": ["train", "retrain-models", "score", "drift"],
     "Data scientists": ["evaluate-models", "model-performance", "validate-model", "deploy-best-model"],
     "On-call": ["api-performance", "test-predictions"],
@@ -18,6 +19,7 @@ KNOWN = {
         *("lint", "format", "test", "test-unit", "test-integration", "test-e2e", "test-coverage", "ci"),
         "performance-test",
         "security-scan",
+        "test-containers",
     ],
 }
 

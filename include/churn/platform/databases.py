@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,19 +19,27 @@ from churn.platform.postgres import create_database
 
 _OWNED = ("airflow", "mlflow")
 # The address is handed over in the environment: on the command line everyone could read its password.
-_UPGRADE_MLFLOW = "import os; from mlflow.db import upgrade; upgrade([os.environ['MLFLOW_BACKEND_STORE_URI']])"
+UPGRADE_MLFLOW = "import os; from mlflow.db import upgrade; upgrade([os.environ['MLFLOW_BACKEND_STORE_URI']])"
 
 
 def create_own_databases(platform: Platform) -> None:
     """Make the embedded server's databases, and a login role that owns each of Airflow's and MLflow's."""
-    server = platform.own_url("postgres", "postgres")
+    passwords = {name: getattr(platform.credentials, name) for name in _OWNED}
+    create_databases(platform.own_url("postgres", "postgres"), passwords)
+
+
+def create_databases(server: str, passwords: Mapping[str, str]) -> None:
+    """Make the database `churn`, and for each name in `passwords` one that a login role of that name owns.
+
+    `server` is the URL of the server's superuser. Safe to run again: roles get these passwords anew.
+    """
     with psycopg.connect(server, autocommit=True) as connection:
-        for name in _OWNED:
-            _own_role(connection, name, getattr(platform.credentials, name))
-    for name in ("churn", *_OWNED):
+        for name, password in passwords.items():
+            _own_role(connection, name, password)
+    for name in ("churn", *passwords):
         create_database(server, name)
     with psycopg.connect(server, autocommit=True) as connection:
-        for name in _OWNED:
+        for name in passwords:
             target = sql.Identifier(name)
             connection.execute(sql.SQL("ALTER DATABASE {0} OWNER TO {0}").format(target))
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(target))
@@ -58,12 +67,12 @@ def bring_airflow_up_to_date(platform: Platform) -> None:
     """
     stamp = f"at apache-airflow {version('apache-airflow')}"
     own = None if platform.given_airflow_database else platform.airflow_database_url
-    if own and _stamp_of(own) == stamp:
+    if own and stamp_of(own) == stamp:
         return
     environment = environments.of_airflow(platform)
     _run(platform, ["-m", "airflow", "db", "migrate"], environment, "airflow-db-migrate")
     if own:
-        _set_stamp(own, stamp)
+        set_stamp(own, stamp)
 
 
 def bring_mlflow_up_to_date(platform: Platform) -> None:
@@ -74,13 +83,13 @@ def bring_mlflow_up_to_date(platform: Platform) -> None:
     if platform.given_mlflow or platform.given_mlflow_database:
         return
     own = platform.mlflow_database_url
-    stamp, found = f"at mlflow {version('mlflow')}", _stamp_of(own)
+    stamp, found = f"at mlflow {version('mlflow')}", stamp_of(own)
     if found == stamp:
         return
     if found is not None:
         source = environments.carried(platform)
-        _run(platform, ["-c", _UPGRADE_MLFLOW], environments.of_mlflow(platform, source), "mlflow-db-upgrade")
-    _set_stamp(own, stamp)
+        _run(platform, ["-c", UPGRADE_MLFLOW], environments.of_mlflow(platform, source), "mlflow-db-upgrade")
+    set_stamp(own, stamp)
 
 
 def _own_role(connection: psycopg.Connection, name: str, password: str) -> None:
@@ -91,7 +100,7 @@ def _own_role(connection: psycopg.Connection, name: str, password: str) -> None:
     connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(verifier)))
 
 
-def _stamp_of(url: str) -> str | None:
+def stamp_of(url: str) -> str | None:
     """The comment on a database, which travels with it."""
     with psycopg.connect(url) as connection:
         row = connection.execute(
@@ -100,7 +109,8 @@ def _stamp_of(url: str) -> str | None:
     return row[0] if row else None
 
 
-def _set_stamp(url: str, stamp: str) -> None:
+def set_stamp(url: str, stamp: str) -> None:
+    """Leave a comment on a database: which version it was brought up to."""
     with psycopg.connect(url) as connection:
         name = connection.info.dbname
         connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(stamp)))

@@ -1,0 +1,1 @@
+"""The system as containers: checked, set up, started, and asked how it is."""

@@ -1,0 +1,123 @@
+"""The whole job inside the containers: `make test-containers`. The tests build on one another, in this order."""
+
+import csv
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from churn.columns import COLUMNS
+from churn.platform.demo import DAGS
+from tests.containers.stack import LABEL, PART_ROW_COUNT, Stack
+
+SECONDS_FOR_A_RUN = 300
+NO_RIGHTS = ("airflow-scheduler", "airflow-worker", "api", "mlflow")
+
+
+def landed(stack: Stack) -> list[dict[str, str]]:
+    """The rows that `make setup-data` prepared."""
+    (file,) = (stack.folder / "landing").glob("customers-*.csv")
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def run(stack: Stack, dag_id: str, conf: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Run a DAG to its end; the task instances."""
+    with stack.airflow() as airflow:
+        run_id = airflow.trigger(dag_id, conf)
+        assert airflow.wait(dag_id, run_id, SECONDS_FOR_A_RUN) == "success", airflow.failure(dag_id, run_id)
+        stack.log(f"{dag_id} is done")
+        return airflow.tasks(dag_id, run_id)
+
+
+def test_every_service_comes_up_healthy_with_two_workers(stack: Stack) -> None:
+    told = stack.make("health-check")
+    rows = [line.split() for line in told.splitlines() if line.startswith(("ok", "BAD"))]
+    assert {row[0] for row in rows} == {"ok"}
+    assert sorted(row[1] for row in rows).count("airflow-worker") == 2
+    expected = json.loads(stack.compose("config", "--format", "json"))["services"]
+    assert {row[1] for row in rows} | {"grafana"} == set(expected)
+
+
+def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
+    listed = stack.engine.run("docker", "ps", "--format", "{{.Ports}}", "--filter", LABEL)
+    published = [each for line in listed.splitlines() for each in line.split(", ") if "->" in each]
+    assert len(published) >= 5
+    assert [each for each in published if not each.startswith("127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize("service", NO_RIGHTS)
+def test_our_processes_run_without_rights_on_a_disk_that_they_cannot_change(stack: Stack, service: str) -> None:
+    asked = 'id -u; touch /opt/churn/x 2>&1; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status'
+    told = stack.compose("exec", "-T", service, "sh", "-c", asked)
+    assert told.split()[0] == "10001"
+    assert "Read-only file system" in told
+    assert "CapEff:\t0000000000000000" in told
+    assert "NoNewPrivs:\t1" in told
+
+
+def test_airflow_reads_every_dag_without_an_error(stack: Stack) -> None:
+    with stack.airflow() as airflow:
+        airflow.wait_for_dags(set(DAGS))
+        assert airflow.import_errors() == []
+        for dag_id in DAGS:
+            airflow.unpause(dag_id)
+
+
+def test_the_main_job_runs_on_both_workers(stack: Stack) -> None:
+    run(stack, "validate_customers")
+    run(stack, "retrain_model")
+    night = run(stack, "score_customers")
+    workers = {row["hostname"] for row in night if row["task_id"] == "score_part"}
+    rows = landed(stack)
+    assert len([row for row in night if row["task_id"] == "score_part"]) >= len(rows) // PART_ROW_COUNT
+    assert len(workers) == 2
+    assert workers <= {name[:12] for name in stack.listed("ps")}
+    (count,) = stack.rows("SELECT count(*), count(DISTINCT customer_id) AS customers FROM crm.churn_scores")
+    assert count == {"count": len(rows), "customers": len(rows)}
+
+
+def test_the_endpoint_answers_what_was_published(stack: Stack) -> None:
+    published = {row["customer_id"]: row for row in stack.rows("SELECT * FROM crm.churn_scores")}
+    text = {column.name for column in COLUMNS if not column.is_number}
+    for customer in landed(stack)[:: len(published) // 20]:
+        body = {
+            name: value if name in text else float(value)
+            for name, value in customer.items()
+            if name not in ("Churn", COLUMNS[0].name) and value.strip()
+        }
+        answer = requests.post(stack.url("API") + "/v1/predict", json=body, timeout=30)
+        assert answer.status_code == 200, answer.text
+        row = published[customer[COLUMNS[0].name]]
+        assert answer.json()["churn_probability"] == row["churn_probability"]
+        assert answer.json()["model_version"] == row["model_version"]
+
+
+def test_a_task_log_outlives_its_worker(stack: Stack) -> None:
+    listing = "import s3fs; print(len(s3fs.S3FileSystem().find('churn-logs')))"
+    assert int(stack.compose("exec", "-T", "airflow-scheduler", "python", "-c", listing)) > 10
+
+
+def test_artifacts_and_extracts_are_in_the_storage_and_on_no_disk(stack: Stack) -> None:
+    listing = "import s3fs; s = s3fs.S3FileSystem(); print(*s.find('churn-artifacts'), *s.find('churn-landing'))"
+    found = stack.compose("exec", "-T", "airflow-scheduler", "python", "-c", listing).split()
+    assert any(name.endswith("model.json") for name in found)
+    assert any(name.startswith("churn-landing/customers-") for name in found)
+
+
+def test_a_stopped_service_is_named_by_the_health_check(stack: Stack) -> None:
+    stack.compose("stop", "--timeout", "5", "airflow-triggerer")
+    with pytest.raises(AssertionError) as told:
+        stack.make("health-check")
+    (bad,) = [line for line in str(told.value).splitlines() if line.startswith("BAD")]
+    assert bad.split()[1] == "airflow-triggerer"
+    stack.log("a stopped service was seen")
+
+
+def test_down_with_volumes_leaves_nothing(stack: Stack) -> None:
+    assert stack.listed("ps", "--all")
+    stack.compose("down", "--volumes", "--timeout", "20")
+    stack.log("the stack is down")
+    assert stack.listed("ps", "--all") == stack.listed("network", "ls") == set()
+    assert stack.volumes() == stack.before
