@@ -1,4 +1,4 @@
-"""A browser at the page of the API under gunicorn, beside two published nights: one site open, one that asks for keys."""
+"""A browser at the page of the API under gunicorn, beside published nights: an open site, and one with keys."""
 
 import os
 import sys

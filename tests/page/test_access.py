@@ -39,7 +39,11 @@ def findings(page: Page) -> list[dict[str, Any]]:
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert result["passes"]
     return [
-        {"rule": each["id"], "where": [node["target"] for node in each["nodes"]], "why": each["nodes"][0]["failureSummary"]}
+        {
+            "rule": each["id"],
+            "where": [node["target"] for node in each["nodes"]],
+            "why": each["nodes"][0]["failureSummary"],
+        }
         for each in result["violations"]
         if each["impact"] in ("serious", "critical")
     ]  # fmt: skip
