@@ -7,6 +7,8 @@ UV := uv==0.13.9
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 # Each target's output comes whole when it has ended.
 TWO_AT_ONCE := --no-print-directory --jobs 2 --output-sync=target
+CHROMIUM := command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+AXE := .axe/node_modules/axe-core/axe.min.js
 RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --no-emit-index-url --custom-compile-command "make lock"
 # The stack of docker-compose.yaml; COMPOSE=... and ENV_FILE=... choose another Compose and another file of secrets.
 COMPOSE ?= docker compose
@@ -38,6 +40,10 @@ help: ## this list
 	@touch $@
 
 ##@ Whoever is new here
+
+# What finds obstacles in the page, for tests only; nothing of it is run but in the browser.
+$(AXE):
+	@npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix .axe axe-core@4.14.1
 
 install: .venv/installed ## make .venv with every pin
 	@echo "Installed. Next: make demo, or $(BIN)/churn --help"
@@ -140,12 +146,16 @@ test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, 
 test-e2e: .venv/installed-dev ## the whole platform, driven over REST
 	$(BIN)/pytest -q tests/e2e
 
+test-page: .venv/installed-dev $(AXE) ## the page at / in headless Chromium: answers, keyboard, axe-core, forged forms
+	@$(CHROMIUM)
+	$(BIN)/pytest -q tests/page
+
 test-containers: .venv/installed-dev ## build the images and run the whole job in the stack, with Docker or without
 	$(BIN)/pytest -q --capture=no tests/containers
 
-test: .venv/installed-dev .venv-moto/installed ## everything, fast parts first, two suites at once
+test: .venv/installed-dev .venv-moto/installed $(AXE) ## everything, fast parts first, two suites at once
 	@$(MAKE) $(TWO_AT_ONCE) lint test-unit
-	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags
+	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags test-page
 
 test-coverage: .venv/installed-dev .venv-moto/installed ## which lines the unit and integration tests run
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) --cov=churn --cov-report=term-missing:skip-covered tests/unit tests/integration
@@ -163,7 +173,7 @@ bench: .venv/installed-dev ## the night beside what is usually written, at 100 k
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 screenshots: .venv/installed-dev ## take the README's pictures from the running platform
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+	@$(CHROMIUM)
 	$(BIN)/python docs/take_screenshots.py docs/images
 
 # What looks for weaknesses has pins of its own.

@@ -85,7 +85,7 @@ API_RIGHTS = {
     ),
     # What it answered: written, never read.
     ("churn.api_requests", "INSERT", None),
-    ("churn.api_log_batches", "INSERT", "batch_id, worker, row_count, dropped_count"),
+    ("churn.api_log_batches", "INSERT", "batch_id, worker, row_count, dropped_count, limited_count, denied_count"),
     ("churn.open_api_request_day", "EXECUTE", None),
 }
 

@@ -1,4 +1,4 @@
-"""A browser at the page of the API under gunicorn, beside published nights: an open site, and one with keys."""
+"""A browser at the page of the API under gunicorn, beside two published nights: one site open, one with keys."""
 
 import os
 import sys
@@ -89,12 +89,14 @@ def guarded(
     yield from serve(own, mlflow_server, tmp_path_factory.mktemp("guarded"))
 
 
-def serve(database: TestDatabase, mlflow: TestMlflow, folder: Path, **environment: str) -> Iterator[Site]:
+def serve(
+    database: TestDatabase, mlflow: TestMlflow, folder: Path, host: str = LOOPBACK, **environment: str
+) -> Iterator[Site]:
     """The API as it is deployed, with two workers."""
     port = random_free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
     settings = {
-        "CHURN_API_BIND": f"{LOOPBACK}:{port}",
+        "CHURN_API_BIND": f"{host}:{port}",
         "CHURN_MLFLOW_TRACKING_URI": mlflow.server.url,
         "CHURN_API_DATABASE_URL": database.as_role("churn_api").url,
     }

@@ -249,7 +249,11 @@ UNION ALL
 
 -- Who may do what --------------------------------------------------------------------------------------------
 
-REVOKE EXECUTE ON FUNCTION churn.count_api_requests() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION churn.count_api_requests(), monitoring.latency_bounds(),
+    monitoring.percentile(double precision, smallint[], bigint[]) FROM PUBLIC;
+-- A view asks for these on behalf of whoever reads it.
+GRANT EXECUTE ON FUNCTION monitoring.latency_bounds(), monitoring.percentile(double precision, smallint[], bigint[])
+    TO churn_pipeline, grafana_reader;
 GRANT INSERT (limited_count, denied_count) ON churn.api_log_batches TO churn_api;
 GRANT SELECT, INSERT ON monitoring.score_groups, monitoring.realised_deciles TO churn_pipeline;
 GRANT SELECT ON monitoring.api_minutes, monitoring.published_run, monitoring.run_durations, monitoring.risk_days,
