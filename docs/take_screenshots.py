@@ -13,6 +13,10 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SIZE = {"width": 1360, "height": 800}
+PAGE_SIZE = {"width": 1360, "height": 1000}
+INVENTED = {"Contract": "Month-to-month", "PaymentMethod": "Electronic check", "InternetService": "Fiber optic",
+            "OnlineSecurity": "No", "TechSupport": "No", "PaperlessBilling": "Yes", "PhoneService": "Yes"}  # fmt: skip
+INVENTED_NUMBERS = {"tenure": "4", "MonthlyCharges": "89.5", "TotalCharges": "358"}
 
 
 def main(folder: Path) -> None:
@@ -35,7 +39,23 @@ def main(folder: Path) -> None:
         newest = page.locator("a[href*='drift/']").first.get_attribute("href") or ""
         take(page, page.evaluate("href => new URL(href, location.href).href", newest), folder / "drift.png", "Drift")
         take(page, f"{mlflow}/#/models/churn", folder / "mlflow-model.png", "production")
+        take_the_page(browser.new_page(viewport=PAGE_SIZE), where["CHURN_API_URL"], folder / "page.png")
         browser.close()
+
+
+def take_the_page(page: Page, url: str, path: Path) -> None:
+    """The answer to an invented customer, and what another contract does to it."""
+    page.goto(url)
+    for name, choice in INVENTED.items():
+        page.locator(f"#field-{name}").select_option(choice)
+    for name, number in INVENTED_NUMBERS.items():
+        page.locator(f"#field-{name}").fill(number)
+    page.get_by_role("button", name="Show the risk").click()
+    page.locator("#field-Contract").select_option("One year")
+    page.locator("#before").wait_for()
+    page.evaluate("document.activeElement.blur()")
+    page.screenshot(path=path)
+    sys.stdout.write(f"{path}\n")
 
 
 def take(page: Page, url: str, path: Path, text: str) -> None:

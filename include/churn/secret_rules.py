@@ -62,6 +62,7 @@ OF_THE_STACK = (
     Secret("AIRFLOW_FERNET_KEY", "the Connections that Airflow keeps in its database", "fernet"),
     Secret("AIRFLOW_JWT_SECRET", "what workers are believed by", "key"),
     Secret("AIRFLOW_SESSION_KEY", "sessions in Airflow's UI, and logs on workers", "key"),
+    Secret("CHURN_API_SESSION_SECRET", "sessions at the page of the API", "key"),
     Secret("GRAFANA_ADMIN_PASSWORD", "Grafana as user admin"),
 )
 
@@ -78,6 +79,7 @@ OF_A_PROCESS = (
     Secret("CHURN_DATABASE_URL", "the churn database", "address"),
     Secret("CHURN_ADMIN_DATABASE_URL", "the churn database, as a role that may migrate", "address"),
     Secret("CHURN_API_DATABASE_URL", "the churn database as role churn_api", "address"),
+    Secret("CHURN_API_SESSION_SECRET", "sessions at the page of the API", "key"),
     Secret("CHURN_AIRFLOW_DATABASE_URL", "Airflow's metadata database", "address"),
     Secret("CHURN_MLFLOW_DATABASE_URL", "MLflow's backend store", "address"),
     Secret("MLFLOW_BACKEND_STORE_URI", "MLflow's backend store", "address"),

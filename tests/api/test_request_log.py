@@ -234,14 +234,15 @@ def test_a_customer_is_erased_and_the_others_stay(
     assert erase_customer(pipeline, "A' OR true --") == 0
 
 
-def test_a_sample_of_the_traffic_has_the_columns_of_a_customer_and_no_shadow(
+def test_a_sample_of_the_traffic_has_the_columns_of_a_customer_and_neither_shadow_nor_what_if(
     api_role: Database, pipeline: Database
 ) -> None:
     shadow = Answer("A", {"tenure": 9}, 0.9, "high", 2, "shadow")
     answered = request_of("A")
     both = LoggedRequest(**{**answered.__dict__, "answers": (*answered.answers, shadow)})
     old = request_of("A", at=datetime.now(UTC) - timedelta(hours=30))
-    api_requests.write(api_role, batch_of(both, old, *(request_of("B") for _ in range(30))))
+    what_if = LoggedRequest(**{**request_of("A").__dict__, "route": "/what-if"})
+    api_requests.write(api_role, batch_of(both, old, what_if, *(request_of("B") for _ in range(30))))
     with pipeline.transaction() as connection:
         whole = answered_requests.sample_recent(connection, timedelta(hours=24), 100, seed=1)
         some = answered_requests.sample_recent(connection, timedelta(hours=24), 10, seed=1, model_version=1)

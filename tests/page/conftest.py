@@ -1,6 +1,7 @@
 """A browser at the page of the API under gunicorn, beside two published nights: one site open, one with keys."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 from churn.jobs.score_customers import score_customers
 from churn.platform.ports import LOOPBACK
 from churn.settings import PROJECT
+from tests.api.callers import issue
 from tests.api.conftest import night_template as night_template  # a fixture of this suite too
 from tests.api.conftest import services_of
 from tests.conftest import TestDatabase, TestMlflow, TestServer
@@ -25,6 +27,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what needs a key
 AXE = PROJECT / ".axe/node_modules/axe-core/axe.min.js"
 
 
@@ -84,9 +87,11 @@ def site(database: TestDatabase, mlflow_server: TestMlflow, tmp_path_factory: py
 def guarded(
     postgres: TestServer, database: TestDatabase, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """The API over a database of its own, in which tests make keys."""
+    """The API over a database of its own with a key, beyond loopback, with a secret that is set."""
     own = postgres.copy(database.name, "churn_page_guarded")
-    yield from serve(own, mlflow_server, tmp_path_factory.mktemp("guarded"))
+    issue(own.as_role("churn_pipeline"), "first")
+    folder = tmp_path_factory.mktemp("guarded")
+    yield from serve(own, mlflow_server, folder, EVERYWHERE, CHURN_API_SESSION_SECRET=secrets.token_urlsafe(48))
 
 
 def serve(

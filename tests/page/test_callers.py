@@ -1,16 +1,23 @@
 """Who may use the page, and that no other site can use it in their name."""
 
 import re
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from playwright.sync_api import expect
+from pydantic import SecretStr
 
+from churn.errors import ConfigurationError
 from churn.jobs.issue_api_key import revoke_api_key
+from churn.settings import Settings
+from churn_api.page.session import hand_secret_to_workers
 from tests.api.callers import issue, logged, wait_until
+from tests.api.conftest import running
 from tests.conftest import TestMlflow
-from tests.page.conftest import Site, Visit, serve
+from tests.page.conftest import EVERYWHERE, Site, Visit, serve
 
 FORM = {"tenure": "7", "Contract": "One year", "do": "score"}
 
@@ -173,15 +180,32 @@ def test_hostile_text_stays_text_wherever_it_is_put(site: Site, visit: Visit, ho
     expect(page.locator("#field-tenure")).to_have_value(hostile)
 
 
-def test_beyond_loopback_there_is_no_page_without_a_secret_that_is_set(
-    guarded: Site, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
+def test_beyond_loopback_without_a_secret_programs_are_answered_and_the_page_says_what_to_set(
+    guarded: Site, mlflow_server: TestMlflow, tmp_path: Path
 ) -> None:
     headers = {"Authorization": f"Bearer {key_for(guarded, 'remote', 'predict')}"}
-    everywhere = {"host": "0.0.0.0", "CHURN_API_WORKERS": "1"}  # noqa: S104 - what needs a key
-    for secret, status in (({}, 503), ({"CHURN_API_SESSION_SECRET": "s" * 40}, 200)):
-        for site in serve(guarded.database, mlflow_server, tmp_path_factory.mktemp("remote"), **everywhere, **secret):
-            page = requests.get(f"{site.url}/sign-in", timeout=10)
-            assert page.status_code == status
-            assert ("CHURN_API_SESSION_SECRET" in page.text) == (status == 503)
-            answer = requests.post(f"{site.url}/v1/predict", json={"tenure": 1}, headers=headers, timeout=10)
-            assert answer.status_code == 200
+    for site in serve(guarded.database, mlflow_server, tmp_path, EVERYWHERE, CHURN_API_WORKERS="1"):
+        for path in ("/", "/sign-in"):
+            page = requests.get(site.url + path, timeout=10)
+            assert page.status_code == 503
+            assert "set CHURN_API_SESSION_SECRET" in page.text
+        answer = requests.post(f"{site.url}/v1/predict", json={"tenure": 1}, headers=headers, timeout=10)
+        assert answer.status_code == 200
+        assert "CHURN_API_SESSION_SECRET is not set" in site.server.log.read_text("utf-8")
+    assert requests.get(f"{guarded.url}/sign-in", timeout=10).status_code == 200
+
+
+def test_a_secret_that_could_be_guessed_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="32 are the fewest"):
+        hand_secret_to_workers(Settings(api_session_secret=SecretStr("secret")), beyond_loopback=True)
+
+
+def test_a_session_ends_after_its_hours(site: Site, mlflow_server: TestMlflow) -> None:
+    for app in running(Settings(mlflow_tracking_uri=mlflow_server.server.url)):
+        client = app.test_client()
+        found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/").text)
+        assert found
+        form = FORM | {"csrf_token": found[1]}
+        assert client.post("/", data=form).status_code == 200
+        app.permanent_session_lifetime = timedelta(seconds=-1)
+        assert client.post("/", data=form).status_code == 403

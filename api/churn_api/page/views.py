@@ -180,6 +180,7 @@ def _refuse_forged(_error: ForgedForm) -> Response:
 @blueprint.errorhandler(Problem)
 @blueprint.errorhandler(Refused)
 def _tell_problem(problem: Problem) -> Response:
+    g.problem = problem.kind
     template = "page/problem_part.html" if request.endpoint == "page.what_if" else "page/problem.html"
     page = _html(template, problem.status, problem=problem)
     if problem.retry_after is not None:
