@@ -24,6 +24,7 @@ FORM = {"tenure": "7", "Contract": "One year", "do": "score"}
 
 def session_with_token(url: str) -> tuple[requests.Session, str]:
     session = requests.Session()
+    session.headers["Connection"] = "close"  # a kept-alive connection may just be closed by the other side
     found = re.search(r'name="csrf_token" value="([^"]+)"', session.get(url, timeout=10).text)
     assert found
     return session, found[1]
