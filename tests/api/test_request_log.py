@@ -76,6 +76,7 @@ def test_an_answer_is_kept_with_what_was_asked_and_who_asked(
     assert 0 < first["milliseconds"] < 10_000
     assert key.split("_")[1] == first["key_id"]
     assert (second["request_id"], second["status"]) == (refused.headers["X-Request-ID"], 422)
+    assert (first["problem"], second["problem"]) == (None, refused.get_json()["type"].rpartition(":")[2])
     assert (second["inputs"], second["churn_probability"]) == (None, None)
 
 
@@ -89,6 +90,23 @@ def test_who_is_not_let_in_writes_nothing(
         assert client.get("/nothing").status_code == 404
         assert client.get("/health").status_code == 200
     assert logged(churn_database) == []
+
+
+def test_who_is_turned_away_is_counted(
+    registry: TestRegistry, churn_database: TestDatabase, pipeline: Database
+) -> None:
+    key = issue(pipeline, requests_per_minute=6)  # a burst of one
+    other = issue(pipeline, "bi", "read")
+    with api_over(registry, churn_database) as app:
+        client = app.test_client()
+        statuses = [client.post("/predict", json=VERBATIM, headers=bearer(key)).status_code for _ in range(3)]
+        assert statuses == [200, 429, 429]
+        assert client.post("/predict", json=VERBATIM).status_code == 401
+        assert client.post("/predict", json=VERBATIM, headers=bearer(other)).status_code == 403
+    assert len(logged(churn_database)) == 1
+    told = batches(churn_database)
+    assert sum(batch["limited_count"] for batch in told) == 2
+    assert sum(batch["denied_count"] for batch in told) == 2
 
 
 def test_grafana_sees_the_traffic_and_nothing_of_a_customer(app: Flask, churn_database: TestDatabase) -> None:

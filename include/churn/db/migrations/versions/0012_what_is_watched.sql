@@ -183,6 +183,17 @@ SELECT extracts.extract_id, extracts.snapshot_date, extracts.state, extracts.dec
 FROM monitoring.validation_results AS results
 JOIN churn.extracts USING (extract_id)
 WHERE results.expectation = 'quarantine_within_cap' AND results.observed_value ? 'cap_rate';
+
+-- Refused files whose day has no extract that was admitted after them.
+CREATE VIEW monitoring.unmended_refusals AS
+SELECT refused.extract_id, refused.snapshot_date, refused.source_url, refused.refusal, refused.decided_at
+FROM churn.extracts AS refused
+WHERE refused.state = 'refused' AND NOT EXISTS (
+    SELECT FROM churn.extracts AS mended
+    WHERE mended.snapshot_date = refused.snapshot_date AND mended.state = 'admitted'
+      AND mended.decided_at > refused.decided_at
+);
+
 CREATE INDEX validation_results_by_extract ON monitoring.validation_results (extract_id);
 CREATE INDEX validation_results_failed ON monitoring.validation_results (validated_at) WHERE NOT succeeded;
 CREATE INDEX validation_results_of_quarantine ON monitoring.validation_results (extract_id)
@@ -257,8 +268,9 @@ GRANT EXECUTE ON FUNCTION monitoring.latency_bounds(), monitoring.percentile(dou
 GRANT INSERT (limited_count, denied_count) ON churn.api_log_batches TO churn_api;
 GRANT SELECT, INSERT ON monitoring.score_groups, monitoring.realised_deciles TO churn_pipeline;
 GRANT SELECT ON monitoring.api_minutes, monitoring.published_run, monitoring.run_durations, monitoring.risk_days,
-    monitoring.quarantine_shares, monitoring.estimated_performance, monitoring.serving_periods,
-    monitoring.realised_and_estimated, monitoring.last_of_each_job TO churn_pipeline;
+    monitoring.quarantine_shares, monitoring.unmended_refusals, monitoring.estimated_performance,
+    monitoring.serving_periods, monitoring.realised_and_estimated, monitoring.last_of_each_job TO churn_pipeline;
 GRANT SELECT ON monitoring.score_groups, monitoring.realised_deciles, monitoring.api_minutes, monitoring.published_run,
     monitoring.run_durations, monitoring.risk_days, monitoring.quarantine_shares, monitoring.estimated_performance,
-    monitoring.serving_periods, monitoring.realised_and_estimated, monitoring.last_of_each_job TO grafana_reader;
+    monitoring.unmended_refusals, monitoring.serving_periods, monitoring.realised_and_estimated,
+    monitoring.last_of_each_job TO grafana_reader;
