@@ -1,0 +1,58 @@
+data "aws_iam_policy_document" "bucket" {
+  for_each = local.buckets
+
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.this[each.key].arn, "${aws_s3_bucket.this[each.key].arn}/*"]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "landing" && length(var.landing_writer_arns) > 0 ? [1] : []
+    content {
+      sid       = "ExtractsAreDelivered"
+      actions   = ["s3:PutObject"]
+      resources = ["${aws_s3_bucket.this["landing"].arn}/extracts/*"]
+      principals {
+        type        = "AWS"
+        identifiers = var.landing_writer_arns
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "logs" ? { alb = "logdelivery.elasticloadbalancing.amazonaws.com", s3 = "logging.s3.amazonaws.com" } : {}
+    content {
+      sid       = "LogsAreDeliveredBy${title(statement.key)}"
+      actions   = ["s3:PutObject"]
+      resources = ["${aws_s3_bucket.this["logs"].arn}/${statement.key}/*"]
+      principals {
+        type        = "Service"
+        identifiers = [statement.value]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [data.aws_caller_identity.current.account_id]
+      }
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  for_each = local.buckets
+
+  bucket     = aws_s3_bucket.this[each.key].id
+  policy     = data.aws_iam_policy_document.bucket[each.key].json
+  depends_on = [aws_s3_bucket_public_access_block.this]
+}

@@ -1,0 +1,89 @@
+# terraform test -var-file=staging.tfvars -filter=tests/staging.tftest.hcl
+# No AWS: the provider is a mock, and what is asserted are values that our own code sets.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+mock_provider "aws" {
+  alias  = "global"
+  source = "./tests/mocks"
+}
+
+# Terraform's mocks refuse what draws the passwords, so this one is the real provider, which calls nothing in these plans;
+# the apply on an emulator draws them.
+provider "aws" {
+  alias                       = "passwords"
+  region                      = "eu-central-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+}
+
+variables {
+  image_tag     = "0123456789ab"
+  write_secrets = false
+}
+
+run "staging_is_small_and_closed" {
+  command = plan
+
+  assert {
+    condition     = !output.protections.database.multi_az
+    error_message = "Staging may wait for a restore."
+  }
+  assert {
+    condition     = !output.protections.database.deletion_protection && !output.protections.database.final_snapshot && output.protections.storage.destroyed_when_full
+    error_message = "Staging can be destroyed by its owners and leaves nothing."
+  }
+  assert {
+    condition     = output.protections.database.backup_days == 7 && !output.protections.database.monthly_copies
+    error_message = "Staging keeps backups for seven days and no monthly copies."
+  }
+  assert {
+    condition     = output.protections.nat_gateways == 1
+    error_message = "Staging has one NAT gateway."
+  }
+  assert {
+    condition     = !output.protections.database.public
+    error_message = "The database is not public."
+  }
+  assert {
+    condition     = output.protections.database.encrypted
+    error_message = "The database is encrypted."
+  }
+  assert {
+    condition     = output.protections.database.tls_forced
+    error_message = "PostgreSQL takes no connection without TLS."
+  }
+  assert {
+    condition     = startswith(output.protections.tls_policy, "ELBSecurityPolicy-TLS13")
+    error_message = "The load balancer speaks TLS 1.3."
+  }
+  assert {
+    condition     = output.protections.plain_http == "redirect"
+    error_message = "Plain HTTP is sent to HTTPS."
+  }
+  assert {
+    condition     = output.protections.storage.private && output.protections.storage.versioned
+    error_message = "Every bucket is private and versioned."
+  }
+  assert {
+    condition     = length(output.protections.public_tasks) == 0
+    error_message = "No task has a public address."
+  }
+}
+
+run "without_a_way_out_there_is_no_nat" {
+  command = plan
+  variables {
+    nat = "none"
+  }
+
+  assert {
+    condition     = output.protections.nat_gateways == 0
+    error_message = "nat = none makes no NAT gateway."
+  }
+}
