@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from churn.api_commands import api_key_app, api_log_app, arms, try_api
+from churn.backup_commands import backup, restore
 from churn.console import AsJson, open_services, open_settings, out, parse_day, show
 from churn.errors import ChurnError, ConfigurationError
 from churn.model_commands import model_app
@@ -34,6 +35,8 @@ app.add_typer(api_log_app, name="api-log")
 app.add_typer(platform_app, name="platform")
 app.command()(arms)
 app.command("try-api")(try_api)
+app.command()(backup)
+app.command()(restore)
 
 
 def main() -> None:

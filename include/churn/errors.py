@@ -168,6 +168,24 @@ class InvalidRecord(ChurnError):
         self.field = field
 
 
+class BackupFailed(ChurnError):
+    """A backup could not be completed; what was written of it has no manifest and is no backup."""
+
+    retry_helps = True
+
+
+class BackupDamaged(ChurnError):
+    """A backup is incomplete, changed, or of another schema; nothing was changed."""
+
+
+class NotEmpty(ChurnError):
+    """The place that a backup is to be restored into holds something; nothing was changed."""
+
+
+class RestoreFailed(ChurnError):
+    """A backup could not be restored; what had been made of it was removed again."""
+
+
 class PlatformError(ChurnError):
     """A process of the local platform did not start or did not become healthy."""
 

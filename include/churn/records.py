@@ -368,6 +368,14 @@ class Notice:
     next_step: str
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a backup: SHA-256 in hex, and size in bytes."""
+
+    sha256: str
+    size: int
+
+
 Record = TypeVar("Record")
 
 

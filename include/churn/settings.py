@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     landing_query: Path | None = Field(None, description="SQL file whose rows are landed as the extract of the day.")
     landing_query_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the database that it reads.")
     watch_landing: bool = Field(False, description="Start validate_customers when a file lands, not only daily.")
+    postgres_programs: Path | None = Field(None, description="Folder of pg_dump and pg_restore.")
     reports_dir: Path | None = Field(None, description="Folder of drift reports and data docs.")
     reports_url: str | None = Field(None, description="s3://bucket/prefix in the folder's place, for many machines.")
     policy_file: Path | None = Field(None, description="TOML file that overrides policy defaults.")

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import sqlalchemy
@@ -48,8 +48,13 @@ class Database:
     @property
     def address(self) -> str:
         """The address without its password, for messages."""
+        return f"{self.server}{urlsplit(self.url).path}"
+
+    @property
+    def server(self) -> str:
+        """Host and port."""
         parts = urlsplit(self.url)
-        return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+        return f"{parts.hostname}:{parts.port or 5432}"
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -62,14 +67,28 @@ class Database:
             yield connection
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def statements(self) -> Iterator[Connection]:
+        """A connection whose statements commit each by itself, for those that cannot be part of a transaction."""
+        with self._connect(autocommit=True) as connection, self._told_plainly():
+            yield connection
+
+    def named(self, name: str) -> "Database":
+        """Another database of the same server, as the same role."""
+        return Database(urlsplit(self.url)._replace(path=f"/{quote(name, safe='')}").geturl())
+
+    @property
+    def name(self) -> str:
+        """The name of the database."""
+        return unquote(urlsplit(self.url).path.removeprefix("/"))
+
+    @contextmanager
+    def lock(self, name: str, patience_seconds: float = 0) -> Iterator[None]:
         """Hold a named lock of the database for the block; it is given back with it, or when the process dies.
 
-        Raises AlreadyRunning at once where another process holds it.
+        Raises AlreadyRunning where another process holds it for longer than the patience, at once by default.
         """
         with self._connect(autocommit=True) as connection:
-            row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (name,)).fetchone()
-            if not row or not row["got"]:
+            if not _got_lock(connection, name, patience_seconds):
                 raise AlreadyRunning(f"Another process holds the lock {name!r}.", "Wait until it has finished.")
             try:
                 yield
@@ -122,6 +141,18 @@ class Database:
                 f"The database {self.address} cannot be reached: {str(error).strip()}.",
                 "Start it (`churn platform up`) or correct CHURN_DATABASE_URL.",
             ) from error
+
+
+def _got_lock(connection: Connection, name: str, patience_seconds: float) -> bool:
+    if not patience_seconds:
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (name,)).fetchone()
+        return bool(row and row["got"])
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{round(patience_seconds * 1000)}ms",))
+    try:
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
 
 
 @cache

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +66,30 @@ def take_down(settings: Settings, say: Say = _silent) -> None:
     home = settings.home.resolve()
     with exclusive(home) if home.exists() else nullcontext():  # its processes may outlive a deleted folder
         _stop(home, say)
+
+
+@contextmanager
+def databases_alone(settings: Settings) -> Iterator[Platform]:
+    """Run nothing but the embedded PostgreSQL for the block, where it is ours to run: for a restore before `up`.
+
+    Raises AlreadyRunning, and PlatformError where the platform runs.
+    """
+    home = settings.home.resolve()
+    with exclusive(home), ExitStack() as stack:
+        if _running(settings) is not None:
+            raise PlatformError(
+                f"The platform in {home} runs.", "Restore into another CHURN_HOME, and bring it up afterwards."
+            )
+        end_all(home)  # the server of a restore that was killed, for one
+        platform = _prepared(settings, stack)
+        if platform.embeds_postgres:
+            server = EmbeddedPostgres.under(home)
+            server.initialise(platform.credentials.postgres)
+            server.clear_stale_lock()
+            server.start(platform.state.ports[POSTGRES], server.data / "alone.log")
+            stack.callback(server.stop)
+            databases.create_own_databases(platform)
+        yield platform
 
 
 def _running(settings: Settings) -> Platform | None:

