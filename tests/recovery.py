@@ -150,3 +150,28 @@ def state_of(saved: Saved) -> dict[str, Any]:
         ).fetchall()
     files = {name: dataclasses.astuple(saved.artifacts.fingerprint(name)) for name in saved.artifacts.sizes()}
     return {"databases": rows, "files": files}
+
+
+def rights_of(saved: Saved) -> list[dict[str, Any]]:
+    """Owner and rights of every table, view, function and schema, and who may connect."""
+    statement = """
+        WITH owned AS (
+            SELECT nspname || '.' || relname AS what, relowner AS owner,
+                   coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS rights
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE nspname IN ('churn', 'crm', 'monitoring', 'serving') AND relkind IN ('r', 'p', 'v', 'S')
+            UNION ALL
+            SELECT oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
+            FROM pg_proc WHERE proowner = 'churn_owner'::regrole
+            UNION ALL
+            SELECT nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner))
+            FROM pg_namespace WHERE nspname !~ '^pg_'
+            UNION ALL
+            SELECT 'the database', datdba, datacl FROM pg_database WHERE datname = current_database()
+        )
+        SELECT what, owner::regrole::text, grantee::regrole::text, privilege_type
+        FROM owned, aclexplode(rights)
+        WHERE what <> 'the database' OR grantee <> owner
+        ORDER BY 1, 2, 3, 4"""
+    with saved.churn.transaction() as connection:
+        return connection.execute(statement).fetchall()

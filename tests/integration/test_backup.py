@@ -45,6 +45,7 @@ from tests.recovery import (
     mlflow_over,
     place_on,
     registry_of,
+    rights_of,
     scores_of,
     services_over,
     state_of,
@@ -197,34 +198,9 @@ def test_what_is_restored_has_the_rows_the_grants_and_the_owners_of_the_original
     restore_backup(kept.url, target)
     assert dumps.row_counts(target.churn) == kept.manifest.databases["churn"].row_counts
     assert dumps.row_counts(target.mlflow) == kept.manifest.databases["mlflow"].row_counts
-    assert _rights(target) == _rights(living.saved)
+    assert rights_of(target) == rights_of(living.saved)
     assert target.artifacts.sizes() == {name: file.size for name, file in kept.manifest.artifacts.items()}
     assert {artifact for artifact in target.artifacts.sizes() if artifact.endswith("contents.json")}
-
-
-def _rights(saved: Saved) -> list[dict[str, object]]:
-    """Owner and rights of every table, view, function and schema, and who may connect."""
-    statement = """
-        WITH owned AS (
-            SELECT nspname || '.' || relname AS what, relowner AS owner,
-                   coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS rights
-            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE nspname IN ('churn', 'crm', 'monitoring', 'serving') AND relkind IN ('r', 'p', 'v', 'S')
-            UNION ALL
-            SELECT oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
-            FROM pg_proc WHERE proowner = 'churn_owner'::regrole
-            UNION ALL
-            SELECT nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner))
-            FROM pg_namespace WHERE nspname !~ '^pg_'
-            UNION ALL
-            SELECT 'the database', datdba, datacl FROM pg_database WHERE datname = current_database()
-        )
-        SELECT what, owner::regrole::text, grantee::regrole::text, privilege_type
-        FROM owned, aclexplode(rights)
-        WHERE what <> 'the database' OR grantee <> owner
-        ORDER BY 1, 2, 3, 4"""
-    with saved.churn.transaction() as connection:
-        return connection.execute(statement).fetchall()
 
 
 @pytest.mark.parametrize("name", ["churn.dump", "mlflow.dump", "artifact", "manifest.json"])
