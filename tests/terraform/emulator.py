@@ -1,4 +1,4 @@
-"""moto's server, and the calls of the AWS provider that moto 5.2 lacks. Run by .venv-moto: `python emulator.py -p PORT`."""
+"""moto's server, and the calls of the AWS provider that moto 5.2 lacks: `.venv-moto/bin/python emulator.py -p PORT`."""
 
 import sys
 
