@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from churn.policy import Policy
 from churn.settings import PROJECT
@@ -106,6 +107,8 @@ def test_every_variable_of_the_environment_is_in_the_docs() -> None:
     texts = [path.read_text("utf-8") for path in (GRAFANA / "provisioning").rglob("*.yaml")]
     used = {name for text in texts for name in re.findall(r"\$\{?(GRAFANA_[A-Z_]+)", text)}
     docs = (PROJECT / "docs/monitoring.md").read_text("utf-8")
+    stack = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text("utf-8"))["services"]["grafana"]["environment"]
+    assert used <= set(stack)
     assert used == {
         "GRAFANA_DB_HOST", "GRAFANA_DB_PORT", "GRAFANA_DB_NAME", "GRAFANA_DB_USER", "GRAFANA_DB_PASSWORD",
         "GRAFANA_DB_SSLMODE", "GRAFANA_ALERT_EMAIL", "GRAFANA_ALERT_WEBHOOK_URL", "GRAFANA_RUNBOOK_URL",
