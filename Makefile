@@ -110,6 +110,12 @@ deploy-best-model: .venv/installed ## promote the challenger that the gate has a
 
 ##@ On-call
 
+monitor-metrics: .venv/installed ## the numbers of Grafana's dashboards, in the terminal
+	@$(BIN)/churn monitor
+
+check-alerts: .venv/installed ## evaluate Grafana's alert rules now; ends with 1 where one fires
+	@$(BIN)/churn alerts
+
 api-performance: .venv/installed ## requests, errors and milliseconds of the endpoint by route and version
 	@$(BIN)/churn api-log latency
 

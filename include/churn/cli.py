@@ -21,12 +21,14 @@ from churn.process import tune_for_one_job
 from churn.quarantine_commands import quarantine_app
 from churn.score_commands import score_app
 from churn.settings import Settings
+from churn.watch_commands import watch_app
 
 log = logging.getLogger(__name__)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Churn scoring and retraining.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema and its roles.")
 app.add_typer(model_app)
+app.add_typer(watch_app)
 app.add_typer(score_app, name="score")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(db_app, name="db")

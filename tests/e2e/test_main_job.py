@@ -221,7 +221,8 @@ def test_the_endpoint_gives_last_nights_probability(demo: Demo) -> None:
         ("train", "on the holdout"), ("score", "published"), ("drift", "stable"),
         ("retrain-models", "retrain_model succeeded"), ("evaluate-models", "logistic"),
         ("model-performance", "holdout auc"), ("validate-model", "production"),
-        ("api-performance", "/v1/predict/batch"),
+        ("api-performance", "/v1/predict/batch"), ("monitor-metrics", "Age of the published scores"),
+        ("check-alerts", "Normal"),
     ],
 )  # fmt: skip
 def test_a_word_of_the_makefile_does_its_work_on_the_running_platform(demo: Demo, word: str, says: str) -> None:

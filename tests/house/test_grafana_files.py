@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
+from churn.core.grafana import panels
 from churn.policy import Policy
 from churn.settings import PROJECT
 from churn_grafana.__main__ import FOLDER, written
 from churn_grafana.api import FAILING_FROM, SLOW_FROM_MS
 from churn_grafana.dashboards import DATASOURCE_UID
 from churn_grafana.operations import LATE_AFTER_SECONDS
-from tests.grafana_queries import DASHBOARDS, GRAFANA, RULES, panels, provisioned, rule_of
+from tests.grafana_queries import DASHBOARDS, GRAFANA, RULES, provisioned, rule_of
 
 PANELS = [(title, panel) for title, dashboard in DASHBOARDS.items() for panel in panels(dashboard)]
 POLICY = Policy()

@@ -14,7 +14,7 @@ KNOWN = {
     "Containers": ["setup-data", "build", "up", "logs", "health-check"],
     "Pipeline operators": ["train", "retrain-models", "score", "drift"],
     "Data scientists": ["evaluate-models", "model-performance", "validate-model", "deploy-best-model"],
-    "On-call": ["api-performance", "test-predictions"],
+    "On-call": ["monitor-metrics", "check-alerts", "api-performance", "test-predictions"],
     "Developers": [
         *("lint", "format", "test", "test-unit", "test-integration", "test-e2e", "test-coverage", "ci"),
         "performance-test",

@@ -9,22 +9,10 @@ import psycopg
 import pytest
 
 from churn.columns import COLUMNS
+from churn.core.grafana import Moment, Target, alert_moment, alert_target, expand, since, targets
 from tests import watched
 from tests.conftest import TestDatabase, TestServer
-from tests.grafana_queries import (
-    DASHBOARDS,
-    RULES,
-    Moment,
-    Result,
-    Target,
-    alert_moment,
-    alert_target,
-    expand,
-    run,
-    server_milliseconds,
-    since,
-    targets,
-)
+from tests.grafana_queries import DASHBOARDS, RULES, Result, run, server_milliseconds
 from tests.watched import SixWeeks
 
 MILLISECONDS = 200

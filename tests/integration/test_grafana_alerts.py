@@ -1,21 +1,27 @@
 """Every alert rule is quiet where nothing is wrong, and fires once its fault is there."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from churn.cli import app
+from churn.core.grafana import panels
 from churn.errors import RunRejected
 from churn.jobs.report_drift import report_drift
 from churn.jobs.score_customers import score_customers
 from churn.jobs.settle_outcomes import settle_outcomes
+from churn.jobs.watch import figures
 from churn.services import Services
+from churn.settings import PROJECT
 from tests import traffic, watched
 from tests.conftest import TestDatabase, TestMlflow, TestServer
-from tests.grafana_queries import RULES, evaluate, rule_of
+from tests.grafana_queries import DASHBOARDS, RULES, evaluate, rule_of
 from tests.jobs import with_changes
 from tests.watched import SixWeeks
 
@@ -49,6 +55,32 @@ def telecom(postgres: TestServer, six_weeks: SixWeeks, mlflow_server: TestMlflow
 @pytest.mark.parametrize("uid", [rule["uid"] for rule in RULES])
 def test_a_rule_is_quiet_where_nothing_is_wrong(telecom: Telecom, uid: str) -> None:
     assert telecom.says(uid) == "Normal"
+
+
+def test_the_command_says_what_the_rules_say_and_ends_with_1_where_one_fires(
+    telecom: Telecom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_DATABASE_URL", telecom.database.as_role("churn_pipeline").url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", telecom.services.tracking.tracking_uri)
+    monkeypatch.setenv("CHURN_GRAFANA_DATABASE_URL", telecom.database.as_role("grafana_reader").url)
+    quiet = CliRunner().invoke(app, ["alerts", "--json"], catch_exceptions=False)
+    assert {each["title"]: each["state"] for each in json.loads(quiet.stdout)} == {
+        rule["title"]: "Normal" for rule in RULES
+    }
+    assert quiet.exit_code == 0
+    watched.deliver_rubbish(telecom.services, watched.days_ago(3))
+    told = CliRunner().invoke(app, ["alerts", "--json"], catch_exceptions=False)
+    assert told.exit_code == 1
+    assert [each["title"] for each in json.loads(told.stdout) if each["state"] == "Alerting"] == ["A file was refused"]
+
+
+def test_the_numbers_of_the_dashboards_are_shown_in_the_terminal(telecom: Telecom) -> None:
+    shown = {each.title: each for each in figures(telecom.database.as_role("grafana_reader"), PROJECT)}
+    stats = [panel["title"] for board in DASHBOARDS.values() for panel in panels(board) if panel["type"] == "stat"]
+    assert sorted(shown) == sorted(stats)
+    assert [title for title, figure in shown.items() if figure.value is None] == []
+    assert shown["Version that serves"].value == telecom.services.registry.production_version().version
+    assert shown["Customers in the published table"].value == watched.COUNT - 15
 
 
 def test_scores_are_late_once_a_night_is_missing(telecom: Telecom) -> None:

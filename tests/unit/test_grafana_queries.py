@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.grafana_queries import Moment, Target, expand, interval_of
+from churn.core.grafana import Moment, Target, expand, interval_of
 
 START = datetime(2017, 4, 21, 5, 1, 17, tzinfo=UTC)
 MOMENT = Moment(START, START + timedelta(minutes=5), {"route": ["/predict", "it's"], "source": ["customers"]})
