@@ -44,7 +44,7 @@ RUN /opt/uv/bin/uv pip install --target /opt/churn/lib --no-deps .
 FROM builder AS mlflow-libraries
 COPY requirements.txt ./
 RUN /opt/uv/bin/uv venv /opt/venv \
- && /opt/uv/bin/uv pip install --python /opt/venv --constraint requirements.txt mlflow psycopg2-binary boto3 \
+ && /opt/uv/bin/uv pip install --python /opt/venv --constraint requirements.txt mlflow 'psycopg[binary]' boto3 \
  && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
 
 FROM builder AS api-libraries

@@ -60,7 +60,11 @@ def stack(built: Stack) -> Iterator[Stack]:
     """The whole stack, healthy; taken down with its data at the end, whatever happened."""
     built.before = built.volumes()
     try:
-        built.make("up")
+        try:
+            built.make("up")
+        except AssertionError as error:
+            logs = built.compose("logs", "--no-color", ""--tail", "60")
+            raise AssertionError(f"{error}\n{logs}") from error
         built.log("the stack is healthy")
         yield built
     finally:
