@@ -159,6 +159,10 @@ test-page: .venv/installed-dev $(AXE) ## the page at / in headless Chromium: ans
 test-containers: .venv/installed-dev ## build the images and run the whole job in the stack, with Docker or without
 	$(BIN)/pytest -q --capture=no tests/containers
 
+test-cluster: .venv/installed-dev .venv-moto/installed ## the job on two workers without a shared disk, one of them killed (as root, 8 minutes)
+	@command -v redis-server >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server iproute2 >/dev/null; }
+	@CLUSTER_SANDBOX=yes unshare --net --mount --pid --fork --mount-proc --kill-child sh -c 'mount -t tmpfs run /run && exec $(BIN)/pytest -q tests/cluster'
+
 test: .venv/installed-dev .venv-moto/installed $(AXE) ## everything, fast parts first, two suites at once
 	@$(MAKE) $(TWO_AT_ONCE) lint test-unit
 	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags test-page

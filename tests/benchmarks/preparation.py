@@ -21,7 +21,7 @@ from churn.db.migrations import LOGIN_ROLES, migrate, set_password
 from churn.jobs.validate_customers import validate_customers
 from churn.platform.postgres import create_database
 from churn.policy import Policy
-from churn.records import LandedFile
+from churn.records import Extract, LandedFile
 from churn.services import Services
 from churn.settings import PROJECT
 from churn.simulator import write_extract
@@ -67,7 +67,7 @@ def prepare_customers(bench: Bench, count: int, base: int) -> str:
         _admit(bench, name, count)
     else:
         _copy(bench, prepare_customers(bench, base, base), name)
-        _multiply(bench, name, count, base)
+        multiply(Database(bench.url(name)), count, base)
     with bench.admin(name) as admin:
         admin.execute("VACUUM (ANALYZE)")
         admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(stamp)))
@@ -126,25 +126,24 @@ def _admit(bench: Bench, name: str, count: int) -> None:
         raise RuntimeError(f"{outcome.extract.admitted_count} of {count} simulated customers were admitted")
 
 
-def _multiply(bench: Bench, name: str, count: int, base: int) -> None:
+def multiply(database: Database, count: int, base: int) -> None:
     """Admit `count` customers, made from the `base` that are there, as the extract of the next day."""
-    landed = LandedFile(
-        f"multiplied from {base}", DAY + timedelta(days=1), hashlib.sha256(name.encode()).hexdigest(), 0
-    )
-    with Database(bench.url(name)).transaction() as connection:
+    with database.transaction() as connection:
         source = extracts.current(connection)
+        day, made = source.snapshot_date + timedelta(days=1), f"{count} multiplied from {base}"
+        landed = LandedFile(made, day, hashlib.sha256(made.encode()).hexdigest(), 0)
         target = extracts.take_in(connection, landed, None, None)
         history.attach(connection, target, history.prepare(connection, target))
         for copy, done in enumerate(range(0, count, base)):
             limit = min(base, count - done)
-            _insert_copy(connection, source.extract_id, target.extract_id, copy, limit)
+            _insert_copy(connection, source.extract_id, target, copy, limit)
             log.info("%s of %s customers made.", f"{done + limit:,}", f"{count:,}")
         target = extracts.mark_admitted(connection, target, count, count, 0, None)
         if not extracts.point_customers_at(connection, target):
             raise RuntimeError("customers did not move to the multiplied extract")
 
 
-def _insert_copy(connection: Connection, source_id: int, target_id: int, copy: int, limit: int) -> None:
+def _insert_copy(connection: Connection, source_id: int, target: Extract, copy: int, limit: int) -> None:
     """Insert one more copy of the source's rows; copy by copy the keys rise, as they do in an admitted file."""
     statement = sql.SQL(
         "INSERT INTO churn.customer_history (extract_id, snapshot_date, {columns})"
@@ -152,8 +151,8 @@ def _insert_copy(connection: Connection, source_id: int, target_id: int, copy: i
         " ORDER BY {key} LIMIT {limit}"
     ).format(
         columns=copied_columns(),
-        target_id=sql.Literal(target_id),
-        day=sql.Literal(DAY + timedelta(days=1)),
+        target_id=sql.Literal(target.extract_id),
+        day=sql.Literal(target.snapshot_date),
         values=copied_values(copy),
         source_id=sql.Literal(source_id),
         key=copied_key(copy),
