@@ -75,3 +75,8 @@ output "protections" {
     alarms       = module.alarms.names
   }
 }
+
+output "image_tag" {
+  description = "The release that was applied last."
+  value       = var.image_tag
+}
