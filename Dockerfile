@@ -72,7 +72,7 @@ ENV MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 EXPOSE 5000
 ENTRYPOINT ["python", "-m", "churn.containers.start"]
 CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1"]
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
+HEALTHCHECK --interval=15s --timeout=15s --start-period=240s --retries=4 \
     CMD ["python", "-m", "churn.containers.probe", "url", "http://127.0.0.1:5000/health"]
 
 # The endpoint, and nothing that orchestrates or trains.
@@ -81,13 +81,13 @@ COPY --from=api-libraries /opt/venv /opt/venv
 COPY --from=code /opt/churn/lib /opt/churn/lib
 COPY api/gunicorn.conf.py /opt/churn/api/gunicorn.conf.py
 USER 10001:10001
-WORKDIR /var/lib/churn
+WORKDIR /opt/churn
 VOLUME /var/lib/churn
 ENV CHURN_API_BIND=0.0.0.0:8000
 EXPOSE 8000
 ENTRYPOINT ["python", "-m", "churn.containers.start"]
-CMD ["gunicorn", "--config", "/opt/churn/api/gunicorn.conf.py"]
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
+CMD ["gunicorn", "--config", "api/gunicorn.conf.py"]
+HEALTHCHECK --interval=15s --timeout=15s --start-period=240s --retries=4 \
     CMD ["python", "-m", "churn.containers.probe", "url", "http://127.0.0.1:8000/health"]
 
 # Every Airflow process and every command of `churn`; the DAGs are inside, so that no process needs another's disk.
@@ -110,5 +110,5 @@ VOLUME /var/lib/churn
 EXPOSE 8080 8793
 ENTRYPOINT ["python", "-m", "churn.containers.start"]
 CMD ["airflow", "version"]
-HEALTHCHECK --interval=15s --timeout=10s --start-period=90s --retries=4 \
+HEALTHCHECK --interval=15s --timeout=15s --start-period=240s --retries=4 \
     CMD ["python", "-m", "churn.containers.probe", "url", "http://127.0.0.1:8080/api/v2/version"]

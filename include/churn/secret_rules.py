@@ -124,16 +124,20 @@ def wrong_with(value: str, kind: Kind) -> str:
     """What speaks against a value outside local, or an empty text."""
     if kind == "address":
         password = _password_in(value)
-        return wrong_with(password, "password") if password else ""
+        return _guessable(password, SHORTEST["password"]) if password else ""
     if kind == "fernet":
         return _wrong_with_fernet(value)
-    if len(value) < SHORTEST[kind]:
-        return f"has fewer than {SHORTEST[kind]} characters"
-    if _LONG_WORD.search(value) or (_SHORT_WORD.search(value) and len(_SHORT_WORD.sub("", value)) < SHORTEST[kind]):
-        return "is made of words that everybody would try"
-    if len(set(value)) < FEWEST_CHARACTERS:
-        return "repeats itself"
+    if wrong := _guessable(value, SHORTEST[kind]):
+        return wrong
     return "" if _IN_A_URL.fullmatch(value) else "has a character that a URL cannot hold (use letters, digits, . _ ~ -)"
+
+
+def _guessable(value: str, shortest: int) -> str:
+    if len(value) < shortest:
+        return f"has fewer than {shortest} characters"
+    if _LONG_WORD.search(value) or (_SHORT_WORD.search(value) and len(_SHORT_WORD.sub("", value)) < shortest):
+        return "is made of words that everybody would try"
+    return "repeats itself" if len(set(value)) < FEWEST_CHARACTERS else ""
 
 
 def _wrong_with_fernet(value: str) -> str:

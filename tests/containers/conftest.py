@@ -63,8 +63,7 @@ def stack(built: Stack) -> Iterator[Stack]:
         try:
             built.make("up")
         except AssertionError as error:
-            logs = built.compose("logs", "--no-color", "--tail", "60")
-            raise AssertionError(f"{error}\n{logs}") from error
+            raise AssertionError(f"{error}\n{built.logs()}") from error
         built.log("the stack is healthy")
         yield built
     finally:

@@ -4,6 +4,7 @@ import os
 import shlex
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 from churn.containers.env_file import read_env_file
 from churn.platform.airflow_rest import AirflowRest
 from churn.platform.ports import LOOPBACK
+from churn.simulator import write_extract
 from tests.containers.engine import Engine
 from tests.jobs import light_policy
 from tests.server import random_free_port
@@ -21,7 +23,7 @@ PROJECT_NAME = "churn-test"
 LABEL = f"label=com.docker.compose.project={PROJECT_NAME}"
 SERVICES_WITH_PORT = ("AIRFLOW", "API", "MLFLOW", "GRAFANA", "POSTGRES", "S3")
 # The night has several parts, and each worker takes one task at a time: both have to work.
-PART_ROW_COUNT = 1_500
+CUSTOMERS, PART_ROW_COUNT = 3_000, 600
 
 
 @dataclass
@@ -42,7 +44,10 @@ class Stack:
         return read_env_file(self.env_file)[name]
 
     def set_up(self) -> None:
-        """`make setup-data`, then ports that are free and a policy whose training is short."""
+        """`make setup-data` around an extract of our own, then free ports and a policy whose training is short."""
+        (self.folder / "landing").mkdir(mode=0o755)
+        extract = self.folder / "landing" / f"customers-{datetime.now(UTC).date()}.csv"
+        write_extract(extract, CUSTOMERS, seed=1, with_churn=True)
         self.make("setup-data")
         policy = self.folder / "policy.toml"
         policy.write_text(light_policy(part_row_count=PART_ROW_COUNT))
@@ -60,6 +65,10 @@ class Stack:
     def compose(self, *arguments: str) -> str:
         command = [*self.engine.compose, "--env-file", str(self.env_file), *arguments]
         return self.engine.run(*command, variables=self._variables())
+
+    def logs(self, *services: str) -> str:
+        """The end of what services have said, all where none is named."""
+        return self.compose("logs", "--no-color", "--tail", "60", *services)
 
     def listed(self, *command: str) -> set[str]:
         """What the engine lists of this stack."""

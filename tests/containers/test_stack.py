@@ -11,12 +11,12 @@ from churn.columns import COLUMNS
 from churn.platform.demo import DAGS
 from tests.containers.stack import LABEL, PART_ROW_COUNT, Stack
 
-SECONDS_FOR_A_RUN = 300
+SECONDS_FOR_A_RUN = 600
 NO_RIGHTS = ("airflow-scheduler", "airflow-worker", "api", "mlflow")
 
 
 def landed(stack: Stack) -> list[dict[str, str]]:
-    """The rows that `make setup-data` prepared."""
+    """The rows of the extract that landed."""
     (file,) = (stack.folder / "landing").glob("customers-*.csv")
     with file.open(newline="") as opened:
         return list(csv.DictReader(opened))
@@ -26,7 +26,8 @@ def run(stack: Stack, dag_id: str, conf: dict[str, Any] | None = None) -> list[d
     """Run a DAG to its end; the task instances."""
     with stack.airflow() as airflow:
         run_id = airflow.trigger(dag_id, conf)
-        assert airflow.wait(dag_id, run_id, SECONDS_FOR_A_RUN) == "success", airflow.failure(dag_id, run_id)
+        state = airflow.wait(dag_id, run_id, SECONDS_FOR_A_RUN)
+        assert state == "success", f"{airflow.failure(dag_id, run_id)}\n{stack.logs('airflow-worker')}"
         stack.log(f"{dag_id} is done")
         return airflow.tasks(dag_id, run_id)
 

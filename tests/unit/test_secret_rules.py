@@ -89,6 +89,11 @@ def test_a_process_reads_the_password_out_of_an_address(each: Secret) -> None:
             assert (each.variable in faults(environ, (), OF_A_PROCESS)) == is_named
 
 
+def test_a_password_that_its_address_has_escaped_is_none_the_worse() -> None:
+    environ = {"CHURN_ENVIRONMENT": "staging", "CHURN_DATABASE_URL": "postgresql://me:%40w7%2FqL0nB8%23vX2mK9@db/churn"}
+    assert faults(environ, (), OF_A_PROCESS) == {}
+
+
 def test_airflow_does_not_start_outside_local_without_the_keys_that_its_processes_share() -> None:
     environ = {"CHURN_ENVIRONMENT": "production", "AIRFLOW__CORE__FERNET_KEY_SECRET": "airflow/fernet"}
     with pytest.raises(ConfigurationError, match="AIRFLOW__API_AUTH__JWT_SECRET is not set") as refused:
