@@ -70,7 +70,7 @@ class Cluster:
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """What the server's superuser reads in the churn database."""
         with psycopg.connect(url("postgres", "churn"), row_factory=dict_row) as connection:
-            return connection.execute(statement, values).fetchall()
+            return connection.execute(statement, values or None).fetchall()
 
 
 @pytest.fixture(scope="session")
