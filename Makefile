@@ -80,6 +80,20 @@ logs: ## follow the logs of the stack (SERVICE=airflow-worker for one)
 health-check: ## show how each container is; ends with 1 unless all are healthy
 	@$(WITHOUT_LIBRARIES).health_table $(STACK)
 
+##@ AWS
+
+deploy-staging: ## build, push, plan, ask, apply, migrate, roll out, smoke-test (PLAN_ONLY=1 stops after the plan)
+	@terraform/deploy staging
+
+deploy-production: ## the same for production
+	@terraform/deploy production
+
+roll-back-staging: ## run an earlier release again (TO=<image tag>)
+	@IMAGE_TAG=$(or $(TO),$(error TO=<image tag> is missing: the first 12 digits of the commit to go back to)) terraform/deploy staging
+
+roll-back-production: ## the same in production (TO=<image tag>)
+	@IMAGE_TAG=$(or $(TO),$(error TO=<image tag> is missing: the first 12 digits of the commit to go back to)) terraform/deploy production
+
 ##@ Pipeline operators
 
 train: .venv/installed ## train on the outcomes that are known and let the gate decide, without Airflow
@@ -162,6 +176,10 @@ test-containers: .venv/installed-dev ## build the images and run the whole job i
 test-cluster: .venv/installed-dev .venv-moto/installed ## the job on two workers without a shared disk, one of them killed (as root, 8 minutes)
 	@command -v redis-server >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server iproute2 >/dev/null; }
 	@CLUSTER_SANDBOX=yes unshare --net --mount --pid --fork --mount-proc --kill-child sh -c 'mount -t tmpfs run /run && exec $(BIN)/pytest -q tests/cluster'
+
+test-terraform: .venv/installed-dev .venv-moto/installed .venv-checks/installed ## fmt, validate, mock tests, checkov; staging applied to an emulated AWS and destroyed
+	@command -v terraform >/dev/null || { echo "Install Terraform 1.11 or newer: https://developer.hashicorp.com/terraform/install"; exit 1; }
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/terraform
 
 test: .venv/installed-dev .venv-moto/installed $(AXE) ## everything, fast parts first, two suites at once
 	@$(MAKE) $(TWO_AT_ONCE) lint test-unit

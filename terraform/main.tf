@@ -103,6 +103,8 @@ module "compute" {
   connections_prefix = module.secrets.connections_prefix
   target_group_arns  = module.load_balancer.target_group_arns
   worker_count       = var.worker_count
+  alarm_email        = var.alarm_emails[0]
+  runbook_url        = var.runbook_url
   api_count          = var.api_count
 
   network = {

@@ -15,6 +15,7 @@ operator_login = {
   domain        = "churn-operators"
 }
 alarm_emails = ["churn-oncall@example.com"]
+runbook_url  = "https://git.example.com/churn/docs/runbook.md"
 
 image_registry          = "222222222222.dkr.ecr.eu-central-1.amazonaws.com/churn"
 database_instance_class = "db.m7g.xlarge"

@@ -10,6 +10,7 @@ certificate_arn      = "arn:aws:acm:eu-central-1:111111111111:certificate/000000
 page_certificate_arn = "arn:aws:acm:us-east-1:111111111111:certificate/00000000-0000-0000-0000-000000000002"
 operator_cidrs       = ["203.0.113.0/24"]
 alarm_emails         = ["churn-staging@example.com"]
+runbook_url          = "https://git.example.com/churn/docs/runbook.md"
 
 image_registry          = "111111111111.dkr.ecr.eu-central-1.amazonaws.com/churn"
 database_instance_class = "db.t4g.medium"

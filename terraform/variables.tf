@@ -136,6 +136,15 @@ variable "alarm_emails" {
   }
 }
 
+variable "runbook_url" {
+  description = "Where people read docs/runbook.md of this repository; Grafana's alerts link to it."
+  type        = string
+  validation {
+    condition     = startswith(var.runbook_url, "https://")
+    error_message = "runbook_url starts with https://."
+  }
+}
+
 # --- What runs
 
 variable "image_registry" {

@@ -1,5 +1,7 @@
 """`python -m churn.containers.initialise`: databases, roles, schemas, buckets and the first extracts of the stack.
 
+With the argument `databases` it does the first three only: where buckets are made by Terraform, before a release runs.
+
 Everything that serves waits for it. It may run again at any time: what is there and up to date stays as it is.
 """
 
@@ -10,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
 import s3fs
 
@@ -33,12 +36,14 @@ DELIVERED = Path("/landing")  # the host's folder landing/, read only
 LINES_OF_A_FAILURE = 15
 
 
-def main(environ: Mapping[str, str]) -> None:
-    """Bring everything up to date, in order.
+def main(environ: Mapping[str, str], what: Sequence[str] = ()) -> None:
+    """Bring everything up to date, in order; only the databases where `what` is ["databases"].
 
     Raises ConfigurationError naming a missing variable, PlatformError with the end of a failed migration.
     """
     initialise_databases(environ)
+    if list(what) == ["databases"]:
+        return
     buckets = make_buckets(_value(environ, "CHURN_BUCKETS").split())
     log.info("Buckets: %s.", ", ".join(buckets))
     landed = land(Landing(_value(environ, "CHURN_LANDING_URL")), DELIVERED)
@@ -111,7 +116,7 @@ def _upgrade(package: str, database: str, arguments: list[str], environ: Mapping
 
 def _server(environ: Mapping[str, str], database: str) -> str:
     """A database of the stack's server as its superuser."""
-    password = _value(environ, "POSTGRES_PASSWORD")
+    password = quote(_value(environ, "POSTGRES_PASSWORD"), safe="")  # RDS draws any character
     host = environ.get("POSTGRES_HOST", "postgres")
     return f"postgresql://postgres:{password}@{host}:{environ.get('POSTGRES_PORT', '5432')}/{database}"
 
@@ -126,6 +131,6 @@ def _value(environ: Mapping[str, str], name: str) -> str:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        main(os.environ)
+        main(os.environ, sys.argv[1:])
     except ChurnError as error:
         sys.exit(f"{error.message} {error.next_step}")

@@ -31,7 +31,8 @@ def create_own_databases(platform: Platform) -> None:
 def create_databases(server: str, passwords: Mapping[str, str]) -> None:
     """Make the database `churn`, and for each name in `passwords` one that a login role of that name owns.
 
-    `server` is the URL of the server's superuser. Safe to run again: roles get these passwords anew.
+    `server` is the URL of the server's superuser, or of a role that may create databases and roles. Safe to run
+    again: roles get these passwords anew.
     """
     with psycopg.connect(server, autocommit=True) as connection:
         for name, password in passwords.items():
@@ -96,6 +97,8 @@ def _own_role(connection: psycopg.Connection, name: str, password: str) -> None:
     role = sql.Identifier(name)
     if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone() is None:
         connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+        # An admin who is no superuser, like the one of RDS, may hand a database only to a role that it belongs to.
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
     verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
     connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(verifier)))
 

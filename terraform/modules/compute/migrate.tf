@@ -9,28 +9,22 @@ module "migrate" {
   image        = local.images.airflow
   size         = { cpu = 512, memory = 2048 }
   reaches      = {}
-  command = ["bash", "-ec", join("\n", concat(
-    [for database in ["airflow", "mlflow"] : "churn db create-owned ${database} --from-env ${upper(database)}_PASSWORD"],
-    ["churn db migrate"],
-    [
-      for role in ["churn_pipeline", "churn_api", "crm_reader", "grafana_reader"] :
-      "churn db set-password ${role} --from-env ${upper(role)}_PASSWORD"
-    ],
-    ["airflow db migrate", "mlflow db upgrade \"$MLFLOW_BACKEND_STORE_URI\""],
-  ))]
+  command      = ["python", "-m", "churn.containers.initialise", "databases"]
   environment = merge(local.everywhere, {
-    PGSSLMODE                = "require"
-    CHURN_ADMIN_DATABASE_URL = "postgresql://${var.database.address}:5432/churn"
+    POSTGRES_HOST = var.database.address
+    PGSSLMODE     = "require"
+    # For `churn` commands that a person runs in this task, as role churn_pipeline; its password is PGPASSWORD.
+    CHURN_DATABASE_URL = "postgresql://churn_pipeline@${var.database.address}:5432/churn"
   })
   secrets = merge(local.airflow_secrets, {
-    PGUSER                   = { arn = var.database.master_secret_arn, key = "username" }
-    PGPASSWORD               = { arn = var.database.master_secret_arn, key = "password" }
-    AIRFLOW_PASSWORD         = { arn = var.secret_arns["database/airflow"], key = "password" }
-    MLFLOW_PASSWORD          = { arn = var.secret_arns["database/mlflow"], key = "password" }
-    MLFLOW_BACKEND_STORE_URI = { arn = var.secret_arns["database/mlflow"], key = "url" }
-    CHURN_PIPELINE_PASSWORD  = { arn = var.secret_arns["connections/churn_db"], key = "password" }
-    CHURN_API_PASSWORD       = { arn = var.secret_arns["database/churn_api"], key = "password" }
-    CRM_READER_PASSWORD      = { arn = var.secret_arns["database/crm_reader"], key = "password" }
-    GRAFANA_READER_PASSWORD  = { arn = var.secret_arns["database/grafana_reader"], key = "password" }
+    POSTGRES_PASSWORD         = { arn = var.database.master_secret_arn, key = "password" }
+    AIRFLOW_DATABASE_PASSWORD = { arn = var.secret_arns["database/airflow"], key = "password" }
+    MLFLOW_DATABASE_PASSWORD  = { arn = var.secret_arns["database/mlflow"], key = "password" }
+    MLFLOW_BACKEND_STORE_URI  = { arn = var.secret_arns["database/mlflow"], key = "url" }
+    PGPASSWORD                = { arn = var.secret_arns["connections/churn_db"], key = "password" }
+    CHURN_PIPELINE_PASSWORD   = { arn = var.secret_arns["connections/churn_db"], key = "password" }
+    CHURN_API_PASSWORD        = { arn = var.secret_arns["database/churn_api"], key = "password" }
+    CRM_READER_PASSWORD       = { arn = var.secret_arns["database/crm_reader"], key = "password" }
+    GRAFANA_READER_PASSWORD   = { arn = var.secret_arns["database/grafana_reader"], key = "password" }
   })
 }

@@ -7,16 +7,15 @@ locals {
   # count: tasks that the deploy starts. What people or callers wait for runs twice in production.
   services = {
     airflow = {
-      image = "airflow"
-      # The login file is written from the secret, readable by this process only.
-      command     = ["bash", "-c", "umask 077 && printf %s \"$AIRFLOW_LOGINS\" > /tmp/airflow-logins.json && exec airflow api-server"]
+      image       = "airflow"
+      command     = ["airflow", "api-server", "--host", "0.0.0.0", "--port", "8080"]
       size        = { cpu = 512, memory = 2048 }
       count       = local.twice
       port        = 8080
       public      = true
       internet    = false
       environment = local.airflow
-      secrets     = merge(local.airflow_secrets, { AIRFLOW_LOGINS = { arn = var.secret_arns["airflow"], key = "logins" } })
+      secrets     = merge(local.airflow_secrets, { AIRFLOW_ADMIN_PASSWORD = { arn = var.secret_arns["airflow"], key = "admin" } })
       callers     = ["airflow-worker"]
     }
     airflow-scheduler = {
@@ -49,12 +48,15 @@ locals {
       callers     = ["airflow-worker", "api"]
     }
     api = {
-      image       = "api", command = ["gunicorn", "--config", "api/gunicorn.conf.py"]
+      image       = "api", command = ["gunicorn", "--config", "/opt/churn/api/gunicorn.conf.py"]
       size        = var.production ? { cpu = 2048, memory = 4096 } : { cpu = 512, memory = 2048 }
       count       = var.api_count.min, port = 8000, public = true, internet = false
       environment = local.api
-      secrets     = { CHURN_API_DATABASE_URL = { arn = var.secret_arns["database/churn_api"], key = "url" } }
-      callers     = []
+      secrets = {
+        CHURN_API_DATABASE_URL   = { arn = var.secret_arns["database/churn_api"], key = "url" }
+        CHURN_API_SESSION_SECRET = { arn = var.secret_arns["api"], key = "session" }
+      }
+      callers = []
     }
     grafana = {
       image       = "grafana", command = []
@@ -62,8 +64,9 @@ locals {
       count       = 1, port = 3000, public = true, internet = true
       environment = local.grafana
       secrets = {
-        CHURN_GRAFANA_DATABASE_PASSWORD = { arn = var.secret_arns["database/grafana_reader"], key = "password" }
-        GF_SECURITY_ADMIN_PASSWORD      = { arn = var.secret_arns["grafana"], key = "password" }
+        GRAFANA_DB_PASSWORD        = { arn = var.secret_arns["database/grafana_reader"], key = "password" }
+        GRAFANA_ALERT_WEBHOOK_URL  = { arn = var.secret_arns["given"], key = "alert_webhook_url" }
+        GF_SECURITY_ADMIN_PASSWORD = { arn = var.secret_arns["grafana"], key = "password" }
       }
       callers = []
     }

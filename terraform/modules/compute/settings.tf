@@ -6,6 +6,7 @@ locals {
   api_url    = "https://api.${var.domain}"
 
   everywhere = {
+    CHURN_ENVIRONMENT        = var.production ? "production" : "staging" # weak and default secrets stop every process
     AWS_DEFAULT_REGION       = local.region
     DO_NOT_TRACK             = "true"
     GX_ANALYTICS_ENABLED     = "false"
@@ -30,7 +31,7 @@ locals {
     AIRFLOW__API__WORKERS                             = "1"
     AIRFLOW__API_AUTH__JWT_ISSUER                     = var.name
     AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS          = "admin:admin"
-    AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE = "/tmp/airflow-logins.json"
+    AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE = "/var/lib/churn/airflow/passwords.json"
     AIRFLOW__USAGE_DATA_COLLECTION__ENABLED           = "False"
 
     # Few connections a process: all of them together stay far below what the smallest RDS instance allows.
@@ -85,14 +86,20 @@ locals {
   })
 
   grafana = {
-    GF_SERVER_ROOT_URL             = "https://grafana.${var.domain}"
-    GF_ANALYTICS_REPORTING_ENABLED = "false"
-    GF_ANALYTICS_CHECK_FOR_UPDATES = "false"
-    GF_AUTH_ANONYMOUS_ENABLED      = "false"
-    CHURN_GRAFANA_DATABASE_HOST    = "${var.database.address}:5432"
-    CHURN_GRAFANA_DATABASE_SSLMODE = "require"
-    CHURN_AIRFLOW_URL              = "https://airflow.${var.domain}"
-    CHURN_MLFLOW_URL               = "https://mlflow.${var.domain}"
-    CHURN_API_URL                  = local.api_url
+    GF_SERVER_ROOT_URL                    = "https://grafana.${var.domain}"
+    GF_ANALYTICS_REPORTING_ENABLED        = "false"
+    GF_ANALYTICS_CHECK_FOR_UPDATES        = "false"
+    GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES = "false"
+    GF_NEWS_NEWS_FEED_ENABLED             = "false"
+    GF_PLUGINS_PREINSTALL_DISABLED        = "true"
+    GF_AUTH_ANONYMOUS_ENABLED             = "false"
+    GF_USERS_ALLOW_SIGN_UP                = "false"
+    GRAFANA_DB_HOST                       = var.database.address
+    GRAFANA_DB_PORT                       = "5432"
+    GRAFANA_DB_NAME                       = "churn"
+    GRAFANA_DB_USER                       = "grafana_reader"
+    GRAFANA_DB_SSLMODE                    = "require"
+    GRAFANA_ALERT_EMAIL                   = var.alarm_email
+    GRAFANA_RUNBOOK_URL                   = var.runbook_url
   }
 }

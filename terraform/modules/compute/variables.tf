@@ -91,3 +91,13 @@ variable "api_count" {
   description = "Tasks of the endpoint: at least, at most."
   type        = object({ min = number, max = number })
 }
+
+variable "alarm_email" {
+  description = "Who Grafana names as the receiver of its alerts."
+  type        = string
+}
+
+variable "runbook_url" {
+  description = "Where the runbook of Grafana's alerts is read."
+  type        = string
+}

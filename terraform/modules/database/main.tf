@@ -38,7 +38,7 @@ resource "aws_db_instance" "this" {
   db_name        = "churn"
 
   # The password is made, kept and rotated by RDS: it is in no state, no plan and no tfvars.
-  username                            = "churn_admin"
+  username                            = "postgres"
   manage_master_user_password         = true
   master_user_secret_kms_key_id       = var.secrets_key_arn
   iam_database_authentication_enabled = true

@@ -14,11 +14,6 @@ resource "aws_sqs_queue" "tasks" {
   redrive_policy             = jsonencode({ deadLetterTargetArn = aws_sqs_queue.refused.arn, maxReceiveCount = 5 })
 }
 
-resource "aws_sqs_queue_redrive_allow_policy" "refused" {
-  queue_url            = aws_sqs_queue.refused.id
-  redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.tasks.arn] })
-}
-
 data "aws_iam_policy_document" "tls" {
   for_each = { tasks = aws_sqs_queue.tasks.arn, refused = aws_sqs_queue.refused.arn }
 
@@ -28,7 +23,7 @@ data "aws_iam_policy_document" "tls" {
     actions   = ["sqs:*"]
     resources = [each.value]
     principals {
-      type        = "*"
+      type        = "AWS"
       identifiers = ["*"]
     }
     condition {

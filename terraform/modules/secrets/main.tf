@@ -3,7 +3,7 @@
 locals {
   host      = "${var.database_address}:5432"
   roles     = toset(["airflow", "mlflow", "churn_pipeline", "churn_api", "crm_reader", "grafana_reader"])
-  key_names = toset(["fernet", "jwt", "session", "airflow_login", "grafana_login"])
+  key_names = toset(["fernet", "jwt", "session", "page", "airflow_login", "grafana_login"])
   password  = { for role in local.roles : role => try(ephemeral.aws_secretsmanager_random_password.role[role].random_password, "") }
   drawn     = { for name in local.key_names : name => try(ephemeral.aws_secretsmanager_random_password.key[name].random_password, "") }
 
@@ -39,12 +39,13 @@ locals {
       fernet_key = replace(replace(base64encode(local.drawn.fernet), "+", "-"), "/", "_") # 32 bytes, URL-safe
       jwt        = local.drawn.jwt
       session    = local.drawn.session
-      logins     = jsonencode({ admin = local.drawn.airflow_login })
+      admin      = local.drawn.airflow_login
     }
+    "api"     = { session = local.drawn.page }
     "grafana" = { password = local.drawn.grafana_login }
 
     # Written by a person after the first apply (docs/aws.md); Terraform never writes it again.
-    "given" = { notify_urls = "" }
+    "given" = { notify_urls = "", alert_webhook_url = "" }
   }
   # Names and versions hold nothing secret; only with the values apart may they drive for_each.
   versions = {
@@ -52,7 +53,7 @@ locals {
       "connections/churn_db", "database/airflow", "database/mlflow", "database/churn_api", "database/crm_reader", "database/grafana_reader",
     ] : name => var.password_version
   }
-  names = toset(concat(keys(local.versions), ["airflow", "grafana", "given"]))
+  names = toset(concat(keys(local.versions), ["airflow", "api", "grafana", "given"]))
 }
 
 ephemeral "aws_secretsmanager_random_password" "role" {

@@ -102,4 +102,5 @@ resource "aws_s3_bucket_logging" "this" {
   bucket        = aws_s3_bucket.this[each.key].id
   target_bucket = aws_s3_bucket.this["logs"].id
   target_prefix = "s3/${each.key}/"
+  depends_on    = [aws_s3_bucket_policy.this] # without its permission S3 refuses the target
 }

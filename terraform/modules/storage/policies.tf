@@ -1,3 +1,11 @@
+locals {
+  # Who writes where in the log bucket, besides our own tasks.
+  log_deliveries = merge(
+    { alb = "logdelivery.elasticloadbalancing.amazonaws.com" },
+    { for name in local.under_our_key : "s3/${name}" => "logging.s3.amazonaws.com" },
+  )
+}
+
 data "aws_iam_policy_document" "bucket" {
   for_each = local.buckets
 
@@ -7,7 +15,7 @@ data "aws_iam_policy_document" "bucket" {
     actions   = ["s3:*"]
     resources = [aws_s3_bucket.this[each.key].arn, "${aws_s3_bucket.this[each.key].arn}/*"]
     principals {
-      type        = "*"
+      type        = "AWS"
       identifiers = ["*"]
     }
     condition {
@@ -31,9 +39,9 @@ data "aws_iam_policy_document" "bucket" {
   }
 
   dynamic "statement" {
-    for_each = each.key == "logs" ? { alb = "logdelivery.elasticloadbalancing.amazonaws.com", s3 = "logging.s3.amazonaws.com" } : {}
+    for_each = each.key == "logs" ? local.log_deliveries : {}
     content {
-      sid       = "LogsAreDeliveredBy${title(statement.key)}"
+      sid       = "LogsAreDelivered${title(replace(statement.key, "/", ""))}"
       actions   = ["s3:PutObject"]
       resources = ["${aws_s3_bucket.this["logs"].arn}/${statement.key}/*"]
       principals {
