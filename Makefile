@@ -194,6 +194,9 @@ ci: ## what continuous integration runs
 performance-test: .venv/installed-dev ## the benchmarks at 100 k customers (some minutes)
 	@$(BIN)/python -m tests.benchmarks --sizes 100000 $(BENCH)
 
+backup-data: .venv/installed ## back up database, registry and artifacts while all goes on (TO=folder or s3://)
+	@$(BIN)/churn backup "$(or $(TO),$(or $(CHURN_HOME),.local)/backups)"
+
 security-scan: .venv-checks/installed ## bandit, detect-secrets, pip-audit, checkov: clean, or explained in place
 	@.venv-checks/bin/python tests/security_scan.py
 

@@ -26,14 +26,19 @@ PROGRAMS = wheel_server() / "bin"
 
 
 @contextmanager
-def empty_server() -> Iterator[TestServer]:
-    """A PostgreSQL server for the block, on which nobody has made anything but the role that MLflow logs in as."""
+def empty_server(hba: str = "") -> Iterator[TestServer]:
+    """A PostgreSQL server for the block, on which nobody has made anything but the role that MLflow logs in as.
+
+    `hba` are lines of pg_hba.conf that stand above its own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="churn-test-empty-"))
     folder.chmod(0o755)
     server = EmbeddedPostgres.under(folder)
     server.initialise(PASSWORD)
     with (server.data / "postgresql.auto.conf").open("a") as settings:
         settings.write("fsync = off\nfull_page_writes = off\n")
+    access = server.data / "pg_hba.conf"
+    access.write_text(hba + access.read_text("utf-8"))
     port = random_free_port()
     server.start(port, folder / "postgres.log")
     try:
@@ -103,7 +108,7 @@ def give_passwords(saved: Saved) -> None:
 def services_over(saved: Saved, mlflow_url: str, home: Path) -> Services:
     """The services of a system."""
     settings = Settings(home=home, MLFLOW_TRACKING_URI=mlflow_url)
-    return Services.from_settings(settings, database_url=as_role(saved, "churn_pipeline").url)
+    return Services.from_settings(settings, database=as_role(saved, "churn_pipeline"))
 
 
 def command_environment(saved: Saved) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Self
 from fsspec import AbstractFileSystem
 
 from churn.db.database import Database
+from churn.db.rds_login import rds_database, rds_token
 from churn.db.source_query import SourceQuery
 from churn.errors import ConfigurationError
 from churn.landing import Landing
@@ -38,24 +39,22 @@ class Services:
     def from_settings(
         cls,
         settings: Settings,
-        database_url: str | None = None,
+        database: Database | None = None,
         landing_filesystem: AbstractFileSystem | None = None,
         source_url: str | None = None,
         reports_filesystem: AbstractFileSystem | None = None,
     ) -> Self:
         """Open the services that the settings name.
 
-        `database_url`, `source_url` and the filesystems stand in for the settings where another door knows them
+        `database`, `source_url` and the filesystems stand in for the settings where another door knows them
         better: Airflow's Connections.
         Raises ConfigurationError naming the variable that is missing.
         """
-        url = database_url or (settings.database_url.get_secret_value() if settings.database_url else None)
-        if url is None:
-            raise ConfigurationError("CHURN_DATABASE_URL is not set.", LOCAL_PLATFORM)
+        database = database or _database_of(settings)
         if settings.mlflow_tracking_uri is None:
             raise ConfigurationError("MLFLOW_TRACKING_URI is not set.", LOCAL_PLATFORM)
         return cls(
-            database=Database(url),
+            database=database,
             landing=landing_of(settings, landing_filesystem),
             registry=Registry(settings.mlflow_tracking_uri),
             tracking=Tracking(settings.mlflow_tracking_uri),
@@ -70,6 +69,13 @@ class Services:
 def landing_of(settings: Settings, filesystem: AbstractFileSystem | None = None) -> Landing:
     """The landing place that the settings name, opened by `filesystem` where one is given."""
     return Landing(settings.landing, filesystem, settings.landing_done_markers, settings.landing_settle_seconds)
+
+
+def _database_of(settings: Settings) -> Database:
+    if settings.database_url is None:
+        raise ConfigurationError("CHURN_DATABASE_URL is not set.", LOCAL_PLATFORM)
+    url = settings.database_url.get_secret_value()
+    return rds_database(url, rds_token(url)) if settings.database_iam else Database(url)
 
 
 def _source_of(settings: Settings, url: str | None) -> SourceQuery | None:

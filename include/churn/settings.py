@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     home: Path = Field(PROJECT / ".local", description="State of the local platform; two homes, two platforms.")
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL of the `churn` schemas, as churn_pipeline.")
+    database_iam: bool = Field(False, description="Log in there with tokens of RDS IAM instead of a password.")
     admin_database_url: SecretStr | None = Field(None, description="The same database as a role that may migrate.")
     api_database_url: SecretStr | None = Field(None, description="The same database as churn_api.")
     api_session_secret: SecretStr | None = Field(None, description="What signs the sessions of the API's page.")
@@ -48,6 +49,9 @@ class Settings(BaseSettings):
     reports_url: str | None = Field(None, description="s3://bucket/prefix in the folder's place, for many machines.")
     policy_file: Path | None = Field(None, description="TOML file that overrides policy defaults.")
     notify_urls: SecretStr | None = Field(None, description="Apprise URLs, separated by spaces.")
+
+    logs_url: str | None = Field(None, description="Where Airflow keeps the logs of tasks besides: s3://.")
+    secrets_prefix: str | None = Field(None, description="Prefix of Airflow's Connections in Secrets Manager.")
 
     airflow_port: int = Field(8080, description="First port tried for the Airflow UI.")
     mlflow_port: int = Field(5000, description="First port tried for MLflow.")

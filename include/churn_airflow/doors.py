@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from churn.db.database import Database
     from churn.landing import Landing
     from churn.reports import Reports
     from churn.services import Services
@@ -15,19 +16,33 @@ SOURCE_CONNECTION = "churn_source"
 
 def services() -> "Services":
     """Open the services of the running task: database and landing place by Connections, the rest by settings."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
     from churn.services import Services
     from churn.settings import Settings
 
     settings = Settings()
     return Services.from_settings(
         settings,
-        database_url=PostgresHook(DATABASE_CONNECTION).get_uri(),
+        database=_database(),
         landing_filesystem=_landing_filesystem(settings),
         source_url=_source_url() if settings.landing_query else None,
         reports_filesystem=_reports_filesystem(settings),
     )
+
+
+def _database() -> "Database":
+    """The database of its Connection, with what that says about TLS; with `"iam": true`, by a token of the hook's."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    from churn.db.database import Database
+    from churn.db.rds_login import rds_database, with_parameters
+
+    hook = PostgresHook(DATABASE_CONNECTION)
+    extra = hook.connection.extra_dejson
+    parameters = {name: str(value) for name, value in extra.items() if name not in hook.ignored_extra_options}
+    url = with_parameters(hook.get_uri(), parameters)
+    if not extra.get("iam", False):
+        return Database(url)
+    return rds_database(url, lambda: hook.get_iam_token(hook.connection)[1])
 
 
 def landing() -> "Landing":

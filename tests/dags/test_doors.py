@@ -1,7 +1,10 @@
 """The Airflow door: database and S3 come from Connections, and the same landing code reads the bucket."""
 
+import json
+import time
 from datetime import date
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 import s3fs
@@ -9,6 +12,7 @@ import s3fs
 from churn.errors import SourceUnusable
 from churn_airflow.doors import services
 from tests.moto_server import BUCKET
+from tests.rds_front import RdsFront
 
 AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 DATABASE = "postgresql://churn_pipeline:a%2Fb@127.0.0.1:5432/churn"
@@ -43,6 +47,34 @@ def test_the_connection_stands_above_the_setting(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
     monkeypatch.setenv("CHURN_DATABASE_URL", "postgresql://someone:else@127.0.0.1:5433/churn")
     assert services().database.url == DATABASE
+
+
+def test_what_the_connection_says_about_tls_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    extra = {"sslmode": "verify-full", "sslrootcert": "/etc/rds.pem"}
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", connection(password="word", extra=extra))
+    monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
+    asked = dict(parse_qsl(urlsplit(services().database.url).query))
+    assert asked == extra
+
+
+def test_with_iam_the_hook_gives_each_connection_a_token_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", connection(extra={"iam": True}))
+    monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
+    database = services().database
+    first = urlsplit(database.url)
+    front = RdsFront(0, "churn_pipeline", "", "testing", tmp_path, port=5432)
+    assert front.fault_of(unquote(first.password or "")) is None
+    assert dict(parse_qsl(first.query)) == {"sslmode": "require"}
+    time.sleep(1.1)  # tokens are dated in whole seconds
+    assert urlsplit(database.url).password != first.password
+
+
+def connection(**more: object) -> str:
+    """The Connection of the database as a secret store keeps it."""
+    known = {"conn_type": "postgres", "host": "127.0.0.1", "port": 5432, "login": "churn_pipeline", "schema": "churn"}
+    return json.dumps(known | more)
 
 
 def test_a_folder_needs_no_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from churn import backups
 from churn.db import dumps
 from churn.db.database import Database
 from churn.db.migrations import migrate
-from churn.errors import BackupDamaged, BackupFailed, NotEmpty
+from churn.errors import BackupDamaged, BackupFailed, NotEmpty, RestoreFailed
 from churn.file_tree import FileTree
 from churn.jobs.restore_backup import restore_backup
 from churn.jobs.score_customers import score_customers
@@ -301,7 +301,7 @@ def test_a_restore_that_fails_removes_what_it_had_made(
 
     before = state_of(target)
     monkeypatch.setattr("churn.jobs.restore_backup.put_in_place", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RestoreFailed, match="No space left"):
         restore_backup(kept.url, target)
     assert state_of(target) == before
 

@@ -1,6 +1,6 @@
 """One PostgreSQL database: connections, transactions and locks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
@@ -22,16 +22,26 @@ class Database:
     """A PostgreSQL database by its URL. Holds no connection until one is asked for.
 
     `url` is postgresql://role:PASSWORD@host:port/name; SQLAlchemy's driver suffixes are accepted.
+    `fresh_password` is asked at every connection where the password is one that expires.
     Raises ConfigurationError where it is not such a URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fresh_password: Callable[[], str] | None = None) -> None:
         scheme, separator, rest = url.partition("://")
         if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
             raise ConfigurationError(
                 "The database address is not a postgresql:// URL.", "Correct CHURN_DATABASE_URL or the Connection."
             )
-        self.url = f"postgresql://{rest}"
+        self._url = f"postgresql://{rest}"
+        self._fresh_password = fresh_password
+
+    @property
+    def url(self) -> str:
+        """The address for a connection that is made now."""
+        if self._fresh_password is None:
+            return self._url
+        url = sqlalchemy.make_url(self._url).set(password=self._fresh_password())
+        return url.render_as_string(hide_password=False)
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -48,12 +58,12 @@ class Database:
     @property
     def address(self) -> str:
         """The address without its password, for messages."""
-        return f"{self.server}{urlsplit(self.url).path}"
+        return f"{self.server}{urlsplit(self._url).path}"
 
     @property
     def server(self) -> str:
         """Host and port."""
-        parts = urlsplit(self.url)
+        parts = urlsplit(self._url)
         return f"{parts.hostname}:{parts.port or 5432}"
 
     @contextmanager
@@ -74,12 +84,13 @@ class Database:
 
     def named(self, name: str) -> "Database":
         """Another database of the same server, as the same role."""
-        return Database(urlsplit(self.url)._replace(path=f"/{quote(name, safe='')}").geturl())
+        url = urlsplit(self._url)._replace(path=f"/{quote(name, safe='')}").geturl()
+        return Database(url, self._fresh_password)
 
     @property
     def name(self) -> str:
         """The name of the database."""
-        return unquote(urlsplit(self.url).path.removeprefix("/"))
+        return unquote(urlsplit(self._url).path.removeprefix("/"))
 
     @contextmanager
     def lock(self, name: str, patience_seconds: float = 0) -> Iterator[None]:

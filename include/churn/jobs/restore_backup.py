@@ -99,11 +99,18 @@ def _restore(
             _fill(place, files[name], manifest, name, target.programs)
         _copy_artifacts(backup, manifest, target.artifacts, added)
         put_in_place(list(places.values()))
-    except (ChurnError, OSError):
-        target.artifacts.remove(added)
-        for place in places.values():
-            place.remove_beside()
+    except ChurnError:
+        _remove(added, places, target)
         raise
+    except OSError as error:
+        _remove(added, places, target)
+        raise RestoreFailed(f"Artifacts could not be copied: {error}.", "Mend that, then restore again.") from error
+
+
+def _remove(added: list[str], places: Mapping[str, Place], target: Saved) -> None:
+    target.artifacts.remove(added)
+    for place in places.values():
+        place.remove_beside()
 
 
 def _fill(place: Place, file: Path, manifest: Manifest, name: str, programs: Path) -> None:

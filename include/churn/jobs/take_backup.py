@@ -86,18 +86,29 @@ def take_backup(saved: Saved, destination: str, keep: int | None = None) -> Back
         backup = place.below(backup_id)
         if backup.sizes():
             raise BackupFailed(f"{backup.url} is there already.", "Wait a second, then run it again.")
-        with ExitStack() as undo:
-            undo.callback(backup.remove_all)
-            databases, files, versions = _databases(saved, backup)
-            artifacts = _artifacts(saved.artifacts, backup)
-            _require_whole(versions, artifacts, saved.artifacts)
-            files |= {ARTIFACTS + name: file for name, file in artifacts.items()}
-            numbers = tuple(int(each["version"]) for each in versions)
-            manifest = Manifest(backup_id, created_at, version("churn"), needed_revision(), databases, numbers, files)
-            backups.write_manifest(backup, manifest)
-            undo.pop_all()
+        try:
+            manifest = _write(saved, backup, backup_id, created_at)
+        except OSError as error:
+            raise BackupFailed(
+                f"{backup.url} could not be written: {error}.", "Make room or give access, then run it again."
+            ) from error
         removed = backups.prune(place, keep) if keep else []
     return Backup(backup.url, manifest, time.monotonic() - started, tuple(removed))
+
+
+def _write(saved: Saved, backup: FileTree, backup_id: str, created_at: datetime) -> Manifest:
+    """Write everything and the manifest at last; what was written is removed where that fails."""
+    with ExitStack() as undo:
+        undo.callback(backup.remove_all)
+        databases, files, versions = _databases(saved, backup)
+        artifacts = _artifacts(saved.artifacts, backup)
+        _require_whole(versions, artifacts, saved.artifacts)
+        files |= {ARTIFACTS + name: file for name, file in artifacts.items()}
+        numbers = tuple(int(each["version"]) for each in versions)
+        manifest = Manifest(backup_id, created_at, version("churn"), needed_revision(), databases, numbers, files)
+        backups.write_manifest(backup, manifest)
+        undo.pop_all()
+    return manifest
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from churn.platform.layout import AIRFLOW_USER, Platform, absolute
 from churn.platform.ports import LOOPBACK
+from churn.settings import Settings
 
 HOME_MARK = "CHURN_PLATFORM_HOME"
 PROCESS_MARK = "CHURN_PLATFORM_PROCESS"
@@ -37,6 +38,7 @@ _FIXED = {
     "PYTHONSAFEPATH": "1",  # the working directory holds folders named like libraries
     "SPT_NOENV": "1",  # setproctitle would overwrite the mark by which we find our processes
 }
+_SECRETS_MANAGER = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
 
 
 def carried(platform: Platform, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -127,10 +129,10 @@ def of_api(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_airflow_ui(platform: Platform, source: Mapping[str, str]) -> dict[str, str]:
-    """The API server: Airflow's own secrets and logins, where to link to, and S3 where reports lie there."""
+    """The API server: Airflow's own secrets and logins, where to link to, and S3 where reports or logs lie there."""
     return (
         of_airflow(platform)
-        | (of_buckets(source) if "CHURN_REPORTS_URL" in source else {})
+        | (of_buckets(source) if _reads_from_aws(platform, source) else {})
         | {
             "AIRFLOW__API__SECRET_KEY": platform.credentials.airflow_session_key,
             "MLFLOW_TRACKING_URI": platform.mlflow_url,
@@ -144,11 +146,12 @@ def of_airflow_jobs(platform: Platform, source: Mapping[str, str]) -> dict[str, 
     """The processes that run our code: Airflow's secrets, the Connections, S3, and where notices go."""
     wanted = _passed(source, "CHURN_*", "AWS_*", "AIRFLOW_CONN_*", "MLFLOW_TRACKING_*", "MLFLOW_S3_*")
     jobs = {name: value for name, value in wanted.items() if not name.endswith(("DATABASE_URL", "SESSION_SECRET"))}
+    database = {"AIRFLOW_CONN_CHURN_DB": connection(platform.database_url)}
     return {
         **of_buckets(source),
         **jobs,
         **of_airflow_ui(platform, source),
-        "AIRFLOW_CONN_CHURN_DB": connection(platform.database_url),
+        **({} if platform.settings.secrets_prefix else database),  # else the backend knows it, and nobody else
     }
 
 
@@ -161,7 +164,7 @@ def of_buckets(source: Mapping[str, str]) -> dict[str, str]:
 def of_airflow(platform: Platform) -> dict[str, str]:
     """Airflow's own configuration, as every one of its processes and its command line need it."""
     port, project = platform.state.ports["airflow"], platform.settings.project_dir.resolve()
-    options = {
+    options: dict[str, object] = {
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",  # tasks at once: sized for two cores
         "CORE__LOAD_EXAMPLES": "False",
@@ -192,8 +195,35 @@ def of_airflow(platform: Platform) -> dict[str, str]:
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": platform.logs / "airflow" / "dag_processor",
         "LOGGING__COLORED_CONSOLE_LOG": "False",
     }
+    options |= _on_aws(platform.settings)
     named = {f"AIRFLOW__{name}": str(value) for name, value in options.items()}
     return {"AIRFLOW_HOME": str(platform.home / "airflow")} | named
+
+
+def _on_aws(settings: Settings) -> dict[str, str]:
+    """Where AWS does the work: task logs on S3, and Connections of Secrets Manager, <prefix>/connections/churn_db."""
+    options = {}
+    if settings.logs_url:
+        options = {
+            "LOGGING__REMOTE_LOGGING": "True",
+            "LOGGING__REMOTE_BASE_LOG_FOLDER": settings.logs_url,
+            "LOGGING__REMOTE_LOG_CONN_ID": "aws_default",
+        }
+    if settings.secrets_prefix:
+        wanted = {
+            "connections_prefix": f"{settings.secrets_prefix}/connections",
+            "connections_lookup_pattern": "^churn_",  # nobody asks AWS for a Connection that is not ours
+            "variables_prefix": None,
+            "config_prefix": None,
+        }
+        options |= {"SECRETS__BACKEND": _SECRETS_MANAGER, "SECRETS__BACKEND_KWARGS": json.dumps(wanted)}
+    return options
+
+
+def _reads_from_aws(platform: Platform, source: Mapping[str, str]) -> bool:
+    """Whether even a process of Airflow that runs no job reads from AWS: reports, logs or secrets."""
+    settings = platform.settings
+    return bool("CHURN_REPORTS_URL" in source or settings.logs_url or settings.secrets_prefix)
 
 
 def connection(url: str) -> str:
