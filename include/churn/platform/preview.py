@@ -70,7 +70,7 @@ def preview_extract(settings: Settings, file: str, row_limit: int, reports: Path
     Raises ExtractRefused where its name or place is such that nothing would be judged.
     """
     with _scratch_folder() as folder, _scratch_database(folder) as database:
-        services = Services.from_settings(_scratch_settings(settings, folder, reports), database.url)
+        services = Services.from_settings(_scratch_settings(settings, folder, reports), database)
         services = replace(services, notifier=_Nobody())
         (outcome,) = validate_customers(services, file)
         with database.transaction() as connection:
