@@ -59,7 +59,13 @@ class Settings(BaseSettings):
     postgres_port: int = Field(5432, description="First port tried for the embedded PostgreSQL.")
 
     airflow_url: str | None = Field(None, description="Where people reach the Airflow UI.")
+    mlflow_url: str | None = Field(None, description="Where people reach MLflow.")
     api_url: str | None = Field(None, description="Where people reach the API.")
+
+    @property
+    def mlflow_page(self) -> str | None:
+        """The MLflow that a browser opens: processes may reach it under a name that people's machines do not know."""
+        return self.mlflow_url or self.mlflow_tracking_uri
 
     @property
     def landing(self) -> str:

@@ -36,7 +36,7 @@ def mlflow_run_page(run_id: str) -> str | None:
     """The page of a run on the MLflow of the settings, or None where a browser could not open it."""
     from churn.settings import Settings
 
-    return mlflow_run_url(Settings().mlflow_tracking_uri, run_id)
+    return mlflow_run_url(Settings().mlflow_page, run_id)
 
 
 def link_mlflow_run(run_id: str | None) -> None:

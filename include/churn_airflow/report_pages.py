@@ -136,7 +136,7 @@ def _list(pages: list[Page], title: Callable[[str], str]) -> str:
 def _elsewhere(settings: Settings) -> str:
     """Links to the other services that a browser can open."""
     places = [
-        ("MLflow: every run and model version", settings.mlflow_tracking_uri),
+        ("MLflow: every run and model version", settings.mlflow_page),
         ("API", settings.api_url),
     ]
     shown = [(name, url) for name, url in places if url and url.startswith(("http://", "https://"))]

@@ -32,6 +32,13 @@ def run(stack: Stack, dag_id: str, conf: dict[str, Any] | None = None) -> list[d
         return airflow.tasks(dag_id, run_id)
 
 
+def link(stack: Stack, task: dict[str, Any], name: str) -> str:
+    """Where a task's link in the UI leads."""
+    path = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/links".format(**task)
+    with stack.airflow() as airflow:
+        return str(airflow.call("GET", path)["extra_links"][name])
+
+
 def test_every_service_comes_up_healthy_with_two_workers(stack: Stack) -> None:
     told = stack.make("health-check")
     rows = [line.split() for line in told.splitlines() if line.startswith(("ok", "BAD"))]
@@ -67,8 +74,8 @@ def test_airflow_reads_every_dag_without_an_error(stack: Stack) -> None:
 
 
 def test_the_main_job_runs_on_both_workers(stack: Stack) -> None:
-    run(stack, "validate_customers")
-    run(stack, "retrain_model")
+    (validated,) = run(stack, "validate_customers")
+    training = {row["task_id"]: row for row in run(stack, "retrain_model")}
     night = run(stack, "score_customers")
     workers = {row["hostname"] for row in night if row["task_id"] == "score_part"}
     rows = landed(stack)
@@ -77,6 +84,10 @@ def test_the_main_job_runs_on_both_workers(stack: Stack) -> None:
     assert workers <= {name[:12] for name in stack.listed("ps")}
     (count,) = stack.rows("SELECT count(*), count(DISTINCT customer_id) AS customers FROM crm.churn_scores")
     assert count == {"count": len(rows), "customers": len(rows)}
+    assert link(stack, training["plan_training"], "MLflow run").startswith("http://localhost:5000/#/runs/")
+    page = stack.url("AIRFLOW") + link(stack, validated, "Data docs")
+    with stack.airflow() as airflow:  # written by a worker, shown by the API server
+        assert requests.get(page, headers={"Authorization": airflow.authorization}, timeout=30).status_code == 200
 
 
 def test_the_endpoint_answers_what_was_published(stack: Stack) -> None:

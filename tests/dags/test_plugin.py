@@ -15,7 +15,7 @@ import requests
 from churn.platform.ports import LOOPBACK
 from churn.reports import Reports
 from churn.settings import PROJECT, Settings
-from churn_airflow.links import mlflow_run_url, report_url
+from churn_airflow.links import mlflow_run_page, mlflow_run_url, report_url
 from churn_airflow.report_pages import index_page
 from tests.server import Server, random_free_port
 
@@ -263,6 +263,13 @@ def test_addresses_respect_a_base_path_and_odd_names() -> None:
     assert mlflow_run_url("http://m:5000/", "a/b") == "http://m:5000/#/runs/a%2Fb"
     assert mlflow_run_url("sqlite:///mlflow.db", "a") is None
     assert mlflow_run_url(None, "a") is None
+
+
+def test_a_link_leads_where_browsers_reach_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert mlflow_run_page("a") == "http://mlflow:5000/#/runs/a"
+    monkeypatch.setenv("CHURN_MLFLOW_URL", "https://mlflow.example.org")
+    assert mlflow_run_page("a") == "https://mlflow.example.org/#/runs/a"
 
 
 def test_importing_the_plugin_is_light() -> None:

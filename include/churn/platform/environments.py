@@ -132,6 +132,7 @@ def of_airflow_ui(platform: Platform, source: Mapping[str, str]) -> dict[str, st
     """The API server: Airflow's own secrets and logins, where to link to, and S3 where reports or logs lie there."""
     return (
         of_airflow(platform)
+        | _passed(source, "CHURN_MLFLOW_URL")
         | (of_buckets(source) if _reads_from_aws(platform, source) else {})
         | {
             "AIRFLOW__API__SECRET_KEY": platform.credentials.airflow_session_key,
