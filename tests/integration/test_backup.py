@@ -323,7 +323,8 @@ def _restore_command(kept: Backup, target: Saved) -> "subprocess.CompletedProces
 
 
 def _run(command: list[str], kept: Backup, target: Saved) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | command_environment(target)
+    short_lived = {"TMPDIR": str(Path(target.artifacts.url).parent)}  # a killed one cannot tidy up
+    environment = os.environ | command_environment(target) | short_lived
     arguments = [*command, "restore", kept.url, "--json"]
     return subprocess.run(arguments, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
 
