@@ -34,5 +34,7 @@ def test_every_word_that_people_know_is_listed_with_them_and_says_what_it_does()
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_target_is_a_word_and_not_a_file_of_that_name(name: str) -> None:
-    asked = subprocess.run(["make", "--question", name, "TO=an-earlier-one"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        ["make", "--question", name, "TO=an-earlier-one"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert asked.returncode == 1, asked.stderr  # there is always something to do
