@@ -7,6 +7,7 @@ CHURN_API_READ_SECONDS  time that a caller has to send a whole request (10)
 CHURN_API_ALLOW_REMOTE  1 to listen beyond this machine, behind a proxy that authenticates
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -26,7 +27,8 @@ wsgi_app = "churn_api.app:create_app(check_schema=False)"  # the master has chec
 bind = os.environ.get("CHURN_API_BIND") or "127.0.0.1:8000"
 workers = int(os.environ.get("CHURN_API_WORKERS") or 2)
 threads = int(os.environ.get("CHURN_API_THREADS") or 8)
-worker_class = "churn_api.worker.BoundedWorker"  # gthread, with a bound for callers who send slowly
+worker_class = "churn_api.worker.BoundedWorker"  # gthread with bounds, and without a thread for what is short
+sendfile = False  # an answer leaves in one piece (churn_api.answered_at_once); there is no file to send
 preload_app = False  # a model loaded before the fork hangs in the child, and a thread does not survive it
 timeout = 60
 graceful_timeout = 10  # seconds; an idle kept-alive connection holds a worker this long, a request takes milliseconds
@@ -55,6 +57,15 @@ def on_starting(server):
     except ChurnError as error:
         sys.stderr.write(f"The churn API does not start. {error}\n")
         sys.exit(1)
+
+
+def post_worker_init(worker):
+    """What matters for a request's time, once everything is imported and the model is loaded."""
+    # A request's thread gives up the interpreter with each system call; a thread that writes the log or loads a model
+    # keeps it for that long each time. Python's own is 5 ms: several of them would be a request's whole time.
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()  # a million objects that live as long as the worker: no later collection looks at them
 
 
 def child_exit(server, worker):

@@ -53,7 +53,7 @@ def explain() -> dict[str, Any]:
 def _contributions(served: Served, record: dict[str, Any]) -> list[dict[str, Any]]:
     encoder = served.model.encoder
     matrix = encoder.encode_record(record)
-    moved = served.explainer.contributions(matrix)[0].tolist()
+    moved = served.explainer.of_one(matrix)[0].tolist()
     known = np.isfinite(matrix[0]).tolist()
     rows = [
         {"field": name, "value": record[name] if is_known else None, "contribution": contribution}

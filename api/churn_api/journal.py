@@ -65,7 +65,7 @@ class Journal:
         seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
         held_folder: Path | None = None,
     ) -> None:
-        self._database = database
+        self._database: Database = database.kept()
         self._limit = limit
         self._complete = complete
         self._pause = seconds_between_writes

@@ -64,7 +64,7 @@ class KeyRing(Follower):
         self, database: Database, grace: timedelta, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS
     ) -> None:
         super().__init__("keys", seconds_between_looks)
-        self._database = database
+        self._database = database.kept()
         # A look takes its time, and the next comes after a pause: neither is an outage yet.
         self._trusted_seconds = grace.total_seconds() + 2 * seconds_between_looks
         self._known = _of_master

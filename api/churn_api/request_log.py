@@ -90,10 +90,13 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers[REQUEST_ID] = g.request_id
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - headers iterate as pairs
+    response.headers.extend([header for header in SECURITY_HEADERS.items() if header[0].lower() not in present])
     quiet = request.path == "/health" and response.status_code == 200
-    logger.log(logging.DEBUG if quiet else logging.INFO, "answered", extra={"request": _fields(response)})
+    level = logging.DEBUG if quiet else logging.INFO
+    if logger.isEnabledFor(level):  # made here: `log` would look for the caller's line in the stack, for nothing
+        fields = {"request": _fields(response)}
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, "answered", (), None, extra=fields))
     return response
 
 

@@ -1,7 +1,7 @@
 """One customer or ten thousand: the same steps over one matrix, and what the answer says of each row."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from churn.core.actions import RecommendedAction, recommend
 from churn.core.features import Matrix
-from churn.core.reasons import top_reasons
+from churn.core.reasons import reasons_of_one, top_reasons
 from churn.policy import Policy, RiskLevel
 from churn_api.night import Night
 from churn_api.problems import Problem
@@ -33,7 +33,7 @@ class Scored:
     def answer(self) -> dict[str, Any]:
         """The same as JSON values."""
         action = self.recommended_action
-        return {**self.__dict__, "recommended_action": asdict(action) if action else None}
+        return {**self.__dict__, "recommended_action": action.__dict__ if action else None}
 
 
 def models_now() -> Callable[[str | None], Served]:
@@ -70,7 +70,7 @@ def deciles_of(served: Served, probabilities: NDArray[np.float64]) -> NDArray[np
     """
     night: Night = current_app.extensions["night"]
     cuts = night.percentile_cuts if night.percentile_cuts is not None else served.percentile_cuts
-    return 10 - np.searchsorted(cuts, probabilities, side="right") // 10
+    return 10 - cuts.searchsorted(probabilities, side="right") // 10
 
 
 def remember(model_version: int, rows: Sequence[tuple[str | None, Record, Scored]]) -> None:
@@ -90,7 +90,9 @@ def _scored(
 
 def _reasons(served: Served, policy: Policy, matrix: Matrix, deciles: NDArray[np.int64]) -> Sequence[list[str] | None]:
     """Reasons for everybody who is asked about alone or whose model explains fast; else for the top deciles."""
-    wanted = np.full(len(matrix), len(matrix) == 1 or served.explainer.is_fast)
+    if len(matrix) == 1:
+        return [reasons_of_one(served.model.encoder, matrix[0], served.explainer.of_one(matrix)[0])]
+    wanted = np.full(len(matrix), served.explainer.is_fast)
     wanted |= deciles <= policy.reasons_top_deciles
     rows = np.flatnonzero(wanted)
     chosen = np.ascontiguousarray(matrix[rows])

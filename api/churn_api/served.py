@@ -64,6 +64,7 @@ def _explainer(registered: ModelVersion, model: ChurnModel, reference: Matrix) -
     except CannotCompile as error:
         raise _rejected(registered, f"it cannot be explained: {error}") from error
     explainer.contributions(reference[:1])  # compiled now, not in the first request
+    explainer.of_one(reference[:1])
     return explainer
 
 

@@ -1,13 +1,17 @@
-"""gunicorn's threaded worker with two bounds of its own: on callers who send slowly, and on its end.
+"""gunicorn's threaded worker, but for four things: short requests, slow callers, lingering callers and its end.
 
-Told to end, it takes who has connected already, listens no more, and answers what comes on the connections that it has,
-each for the last time (`Connection: close`), until they have been silent for the seconds of `keepalive`. No request
-that it was sent is cut off.
-
-A request is read by a thread that waits for its bytes; gunicorn itself bounds the wait for the first byte only, so a
-caller who sends one byte a second would hold the thread for ever. Here the reading side of such a connection is shut:
-the thread sees the end of the request, answers that it was too slow, and is free. Each worker has few threads, so a
-flood of slow callers still costs others up to READ_SECONDS: towards the internet a buffering proxy stands in front.
+- **Short requests** on a kept connection are answered in the worker's own loop as soon as they are there as a whole. A
+  prediction takes a fraction of a millisecond, less than it costs to hand it to a thread and back under the
+  interpreter's lock. What is not whole, or may take longer, goes to the threads.
+- **Slow callers**: a request is read by a thread that waits for its bytes; gunicorn itself bounds the wait for the
+  first byte only, so a caller who sends one byte a second would hold the thread for ever. Here the reading side of
+  such a connection is shut: the thread sees the end of the request, answers that it was too slow, and is free. Each
+  worker has few threads, so a flood of slow callers still costs others up to READ_SECONDS: towards the internet a
+  buffering proxy stands in front.
+- **Lingering callers**: gunicorn's loop waits up to two seconds for a caller to close; here a thread does.
+- **The end**: told to end, the worker takes who has connected already, listens no more, and answers what comes on the
+  connections that it has, each for the last time (`Connection: close`), until they have been silent for the seconds of
+  `keepalive`. No request that it was sent is cut off.
 """
 
 import os
@@ -16,10 +20,13 @@ import selectors
 import socket
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from churn_api.answered_at_once import LARGEST, WholeAnswer, is_short
 
 READ_SECONDS = float(os.environ.get("CHURN_API_READ_SECONDS") or 10)
 HOLD_SECONDS = 60.0  # after which a caller who does not take the answer is cut off
@@ -34,12 +41,46 @@ class BoundedWorker(ThreadWorker):
         self._began: dict[TConn, float] = {}  # connections in a thread, and since when
 
     def handle(self, conn: TConn) -> Any:
-        """Handle a request; runs in a thread."""
+        """Handle a request; runs in a thread, or in the loop for a short one."""
         self._began[conn] = time.monotonic()
         try:
             return super().handle(conn)
         finally:
             del self._began[conn]
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request: its head and body are sent together."""
+        whole = conn.sock = WholeAnswer(conn.sock)
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            conn.sock = whole.socket
+            whole.flush()
+
+    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
+        """A kept connection has something to read: a short request, or work for a thread."""
+        if not self._has_short_request(conn):
+            super().on_client_socket_readable(conn, client)
+            return
+        self.keepalived_conns.remove(conn)
+        stays = False
+        with suppress(Exception):  # as in a thread: what even gunicorn did not foresee costs its connection, no more
+            stays = self.handle(conn) is True
+        if stays:
+            conn.sock.setblocking(False)
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)
+        else:
+            self.poller.unregister(client)
+            self._leave(conn)
+
+    def _has_short_request(self, conn: TConn) -> bool:
+        """Whether a short request waits on the socket, and the caller takes what is sent."""
+        try:
+            came = conn.sock.recv(LARGEST, socket.MSG_PEEK)
+            return is_short(came) and not conn.parser.unreader.buf.tell() and _takes_an_answer(conn.sock)
+        except OSError:
+            return False
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept connections or not, as gunicorn says; at the end those that have been made are accepted first."""
@@ -51,16 +92,26 @@ class BoundedWorker(ThreadWorker):
                 listener.close()  # or the kernel would go on taking connections that nobody answers
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Go on with a connection as gunicorn does, but for one whose answer promised that it stays open while the
-        worker was told to end: its caller may have sent the next request by now, so it is answered too."""
-        promised = not self.alive and not fs.cancelled() and fs.exception() is None and fs.result() is True
-        if not promised:
+        """Go on with a connection that a thread has answered.
+
+        One whose answer promised that it stays open does so also where the worker was told to end meanwhile: its
+        caller may have sent the next request by now.
+        """
+        result = fs.result() if not fs.cancelled() and fs.exception() is None else False
+        if result is True:
+            conn.sock.setblocking(False)
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+        elif result is False:
+            self._leave(conn)
+        else:
             super().finish_request(conn, fs)
-            return
-        conn.sock.setblocking(False)
-        conn.set_timeout()
-        self.keepalived_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def _leave(self, conn: TConn) -> None:
+        """Close a connection after its last answer, beside the loop: its caller may take some time to close it too."""
+        self.nr_conns -= 1
+        self.tpool.submit(conn.close, graceful=True)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for less long than gunicorn would, so that what follows each wait is in time: also at the end, where a
@@ -80,6 +131,11 @@ class BoundedWorker(ThreadWorker):
 
 def _has_caller(listener: Any) -> bool:
     return bool(select.select([listener], (), (), 0)[0])
+
+
+def _takes_an_answer(sock: socket.socket) -> bool:
+    """Whether the socket has room: a caller who reads nothing must not hold up the loop."""
+    return bool(select.select((), [sock], (), 0)[1])
 
 
 def _shut(conn: TConn, how: int) -> None:

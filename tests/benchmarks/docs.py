@@ -4,24 +4,33 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.benchmarks.results import Results
-from tests.benchmarks.tables import Shown, all_tables
+from tests.benchmarks.shown import Shown
+from tests.benchmarks.tables import night_tables, request_tables
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+REQUESTS_BEGIN, REQUESTS_END = "<!-- endpoint:begin -->", "<!-- endpoint:end -->"
 
 
 def write_docs(page: Path, results: Results) -> None:
-    """Put the tables of a bench between the page's markers. Raises ValueError where they are not there once."""
+    """Put the tables of a bench between the page's markers, nights and requests each between their own.
+
+    What was not measured stays as it is. Raises ValueError where markers are not there once.
+    """
     text = page.read_text("utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{page} must hold {BEGIN} and {END} once")
-    head, _, rest = text.partition(BEGIN)
-    page.write_text(f"{head}{BEGIN}\n{_filled(results)}\n{END}{rest.partition(END)[2]}", "utf-8")
+    if nights := night_tables(results):
+        text = _between(text, BEGIN, END, [*map(_markdown, nights), *results.notes], results)
+    if requests := request_tables(results):
+        text = _between(text, REQUESTS_BEGIN, REQUESTS_END, [*map(_markdown, requests)], results)
+    page.write_text(text, "utf-8")
 
 
-def _filled(results: Results) -> str:
+def _between(text: str, begin: str, end: str, parts: list[str], results: Results) -> str:
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the page must hold {begin} and {end} once")
     about = ", ".join(f"{name} {value}" for name, value in results.about.items())
-    parts = [f"Measured with {about}.", *map(_markdown, all_tables(results)), *results.notes]
-    return "\n\n".join(parts)
+    head, _, rest = text.partition(begin)
+    filled = "\n\n".join([f"Measured with {about}.", *parts])
+    return f"{head}{begin}\n{filled}\n{end}{rest.partition(end)[2]}"
 
 
 def _markdown(table: Shown) -> str:

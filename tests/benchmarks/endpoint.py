@@ -29,6 +29,18 @@ from churn.platform.postgres import EmbeddedPostgres
 from churn.registry import Registry
 from churn.settings import PROJECT
 from churn.simulator import simulate
+from tests.benchmarks.endpoint_modes import (
+    CALLER,
+    CONNECTIONS,
+    FIXED,
+    LONE,
+    OURS,
+    PEER,
+    RATE,
+    SATURATED,
+    SECONDS,
+    WORKERS,
+)
 from tests.benchmarks.endpoint_stages import FOLDER, milliseconds_of
 from tests.benchmarks.preparation import PRODUCTION_KIND, empty_copy
 from tests.benchmarks.results import Check, LoadRun, Results
@@ -37,13 +49,8 @@ from tests.server import Server, random_free_port
 
 log = logging.getLogger(__name__)
 
-OURS, PEER = "endpoint", "mlflow models serve"
-FIXED, SATURATED, LONE = "fixed rate", "saturation", "lone"
-RATE, CONNECTIONS, WORKERS = 500.0, 50, 2
-SECONDS = {FIXED: 20.0, SATURATED: 10.0, LONE: 4.0}
 ROW_COUNT, ROW_SEED = 1_000, 11
 WARM_SECONDS = 3.0
-CALLER = "as the caller sees it"
 ENOUGH = 10_000_000  # requests a minute: the key's limit is not what is measured
 
 
@@ -108,7 +115,6 @@ class _Measuring:
         connections, rate = _shape(mode)
         with tempfile.TemporaryDirectory(dir=self._bench.folder) as name:
             with self.endpoint(timed=Path(name)) as ours:
-                self.load(ours, CONNECTIONS, RATE, WARM_SECONDS)
                 told = self.load(ours, connections, rate, SECONDS[mode])
             return milliseconds_of(Path(name)) | {CALLER: told["milliseconds"]["mean"]}
 

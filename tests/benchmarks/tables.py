@@ -1,34 +1,38 @@
 """The tables that a bench ends with, as plain values: shown on the terminal and written into the docs."""
 
-from dataclasses import dataclass
-
+from tests.benchmarks.endpoint_tables import endpoint_tables
 from tests.benchmarks.limits import SERIAL, STREAMED, StageLimit, stage_limit
 from tests.benchmarks.pieces import CLI, COMPARED, DOOR, DOOR_PEER, OURS, Piece
 from tests.benchmarks.results import Measurement, Results
-from tests.benchmarks.targets import targets
+from tests.benchmarks.shown import Shown
+from tests.benchmarks.targets import Target, endpoint_targets, night_targets
 
 MENTIONED_MB = 100  # MLflow starts small ones to look at its environment
 NOT_RUN = "not run: minutes each, see the smaller size"
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A table: a title, the names of its columns, rows of text."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
 def all_tables(results: Results) -> list[Shown]:
+    """What was measured of the nights, then of the endpoint."""
+    return [*night_tables(results), *request_tables(results)]
+
+
+def request_tables(results: Results) -> list[Shown]:
+    """The endpoint beside its peer, then the required lines."""
+    shown = endpoint_tables(results)
+    return [*shown, _targets("What must be shown of the endpoint", endpoint_targets(results))] if shown else []
+
+
+def night_tables(results: Results) -> list[Shown]:
     """The pieces and the stages of each size, then the required lines."""
+    if not results.sizes:
+        return []
     shown = [
         table
         for size in results.sizes
         for table in (_pieces(results, size), _stages(results, size), _airflow(results, size), _door(results, size))
         if table
     ]
-    return [*shown, _targets(results)]
+    return [*shown, _targets("What must be shown", night_targets(results))]
 
 
 def _pieces(results: Results, size: int) -> Shown:
@@ -139,9 +143,9 @@ def _door(results: Results, size: int) -> Shown | None:
     return Shown(f"{size:,} customers through the door", columns, rows) if rows else None
 
 
-def _targets(results: Results) -> Shown:
-    rows = tuple((each.required, each.observed, each.verdict) for each in targets(results))
-    return Shown("What must be shown", ("required", "observed", ""), rows)
+def _targets(title: str, lines: list[Target]) -> Shown:
+    rows = tuple((each.required, each.observed, each.verdict) for each in lines)
+    return Shown(title, ("required", "observed", ""), rows)
 
 
 def _memory(own: float | None, children: float) -> str:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from tests.benchmarks.endpoint_modes import CONNECTIONS, FIXED, LONE, OURS, PEER, RATE, SATURATED
 from tests.benchmarks.limits import stage_limit
 from tests.benchmarks.results import Results
 
@@ -13,6 +14,7 @@ MEMORY_RATIO, MEMORY_MB = 1.1, 450.0
 SLOPE = 1.05
 AIRFLOW_SECONDS = 25.0
 DOOR_RATIO, DOOR_MEMORY_MB = 8.0, 600.0
+P99_MS, SATURATION_RATIO, LONE_MS = 25.0, 10.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,13 @@ class Target:
         return {True: "PASS", False: "FAIL", None: "-"}[self.passed]
 
 
-def targets(results: Results) -> list[Target]:
-    """Every required line."""
+def endpoint_targets(results: Results) -> list[Target]:
+    """Every required line of single requests."""
+    return [_request_latency(results), _request_errors(results), _saturation(results), _lone_request(results)]
+
+
+def night_targets(results: Results) -> list[Target]:
+    """Every required line of whole tables."""
     return [
         _ratio(results),
         _process_ratio(results),
@@ -120,6 +127,32 @@ def _door(results: Results) -> Target:
 def _door_memory(results: Results) -> Target:
     required = f"memory of the door at {MIDDLE:,} rows below {DOOR_MEMORY_MB:.0f} MB"
     return _at_most(required, results.peak_mb(MIDDLE, "door"), DOOR_MEMORY_MB, "MB")
+
+
+def _request_latency(results: Results) -> Target:
+    required = f"{RATE:.0f} requests/s over {CONNECTIONS} connections: p99 below {P99_MS:.0f} ms"
+    return _at_most(required, results.latency(OURS, FIXED, "p99"), P99_MS, "ms")
+
+
+def _request_errors(results: Results) -> Target:
+    """Of every load, not of the fixed rate alone."""
+    required = "no error, and every answer is the model's own, to the bit"
+    loads = [each for each in results.loads if each.piece.startswith(OURS)]
+    if not loads:
+        return Target(required, "not measured", None)
+    errors, answered = sum(sum(each.errors.values()) for each in loads), sum(each.answered for each in loads)
+    return Target(required, f"{errors:,} of {answered:,}", errors == 0)
+
+
+def _saturation(results: Results) -> Target:
+    required = f"saturated, at least {SATURATION_RATIO:.0f} x the answers a second of {PEER} with the same model"
+    ratio = _quotient(results.rate(OURS, SATURATED), results.rate(PEER, SATURATED))
+    return _at_least(required, ratio, SATURATION_RATIO)
+
+
+def _lone_request(results: Results) -> Target:
+    required = f"a lone request: p50 below {LONE_MS:.0f} ms"
+    return _at_most(required, results.latency(OURS, LONE, "p50"), LONE_MS, "ms")
 
 
 def _quotient(dividend: float | None, divisor: float | None) -> float | None:

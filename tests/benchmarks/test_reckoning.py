@@ -13,7 +13,7 @@ from tests.benchmarks.multiplication import copied_key, copied_values
 from tests.benchmarks.pieces import PEERS
 from tests.benchmarks.results import Check, Measurement, Results
 from tests.benchmarks.tables import NOT_RUN, all_tables
-from tests.benchmarks.targets import LARGE, MIDDLE, Target, targets
+from tests.benchmarks.targets import LARGE, MIDDLE, Target, night_targets
 from tests.benchmarks.told import timed_steps
 
 STAGES = {
@@ -58,19 +58,19 @@ def good() -> Results:
 
 
 def verdicts(results: Results) -> list[bool | None]:
-    return [target.passed for target in targets(results)]
+    return [target.passed for target in night_targets(results)]
 
 
 def test_a_good_run_shows_every_line(good: Results) -> None:
     assert verdicts(good) == [True] * 9
-    observed = [target.observed for target in targets(good)]
+    observed = [target.observed for target in night_targets(good)]
     assert observed[:2] == ["22.0 x", "8.0 x; the whole night, with key, reasons, checks and publishing, 8.0 x"]
     assert observed[2:] == ["25.0 s, 1.25 x the limit", "1.07 x", "320 MB", "1.02", "10.00 s", *DOOR]
 
 
 def test_what_was_not_measured_is_neither_passed_nor_failed() -> None:
     assert verdicts(Results({}, [20_000])) == [None] * 9
-    assert {target.verdict for target in targets(Results({}, [20_000]))} == {"-"}
+    assert {target.verdict for target in night_targets(Results({}, [20_000]))} == {"-"}
 
 
 def test_a_slow_run_fails_the_lines_of_speed(good: Results) -> None:
@@ -87,7 +87,7 @@ def test_a_slow_machine_is_held_against_its_own_limit(good: Results) -> None:
     kept = [each for each in good.measurements if not each.stages and (each.size, each.piece) != (LARGE, "cli")]
     again = Results({}, good.sizes, [*kept, *measured(LARGE, "cli", 55.0, 59.0)])
     again.measurements.append(Measurement(LARGE, "read", 1, 1.0, 1.0, 1.0, 1.0, stages=slower))
-    assert targets(again)[2] == Target(targets(again)[2].required, "59.0 s, 1.48 x the limit", True)
+    assert night_targets(again)[2] == Target(night_targets(again)[2].required, "59.0 s, 1.48 x the limit", True)
 
 
 def test_the_limit_is_the_slowest_stage_or_all_work_over_two_cores() -> None:

@@ -200,3 +200,39 @@ def test_the_api_may_do_exactly_this(churn_database: TestDatabase) -> None:
     with churn_database.as_role("postgres").transaction() as connection:
         rows = connection.execute(RIGHTS).fetchall()
     assert {(row["object"], row["right_"], row["columns"]) for row in rows} == API_RIGHTS
+
+
+def backend(database: Database) -> int:
+    """The process of the server that answers."""
+    with database.transaction() as connection:
+        row = connection.execute("SELECT pg_backend_pid() AS pid").fetchone()
+    assert row is not None
+    return int(row["pid"])
+
+
+def test_a_kept_connection_is_used_again_and_replaced_where_it_was_cut(churn_database: TestDatabase) -> None:
+    kept = churn_database.as_role("churn_api").kept()
+    first = backend(kept)
+    assert backend(kept) == first
+    with churn_database.as_role("postgres").transaction() as connection:
+        connection.execute("SELECT pg_terminate_backend(%s)", (first,))
+    assert backend(kept) != first
+
+
+def test_work_that_fails_on_a_kept_connection_is_undone_and_the_next_is_not_touched(
+    churn_database: TestDatabase,
+) -> None:
+    kept = churn_database.as_role("postgres").kept()
+    with pytest.raises(psycopg.errors.DivisionByZero), kept.transaction() as connection:
+        connection.execute("CREATE TABLE half (made integer); SELECT 1 / 0")
+    with pytest.raises(psycopg.errors.UndefinedTable), kept.transaction() as connection:
+        connection.execute("SELECT * FROM half")
+    with kept.transaction() as connection:
+        connection.execute("CREATE TABLE whole (made integer)")
+    with kept.transaction() as connection:
+        connection.execute("SELECT * FROM whole")
+
+
+def test_a_kept_connection_to_nobody_says_so() -> None:
+    with pytest.raises(DatabaseUnavailable), Database(f"postgresql://a:b@{LOOPBACK}:9/churn").kept().transaction():
+        pass

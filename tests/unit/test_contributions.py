@@ -192,9 +192,17 @@ def test_a_row_gets_its_bits_wherever_it_stands(case: tuple[ChurnModel, Explaine
     assert explainer.contributions(rows[:0]).shape == (0, 19)
 
 
+def test_one_row_alone_gets_the_same_but_for_last_bits(case: tuple[ChurnModel, Explainer, bool]) -> None:
+    _, explainer, _ = case
+    alone = np.vstack([explainer.of_one(ROWS[row : row + 1]) for row in range(len(ROWS))])
+
+    np.testing.assert_allclose(alone, explainer.contributions(ROWS), rtol=1e-9, atol=1e-12)
+
+
 def test_a_matrix_of_another_shape_is_refused(case: tuple[ChurnModel, Explainer, bool]) -> None:
-    with pytest.raises(ValueError, match="19 features"):
-        case[1].contributions(MATRIX[:, :-1])
+    for explain in (case[1].contributions, case[1].of_one):
+        with pytest.raises(ValueError, match="19 features"):
+            explain(MATRIX[:, :-1])
 
 
 def test_single_leaves_move_nobody() -> None:

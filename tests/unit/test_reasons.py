@@ -5,7 +5,7 @@ import pytest
 
 from churn.columns import FEATURES
 from churn.core.features import EncodedColumn, FeatureEncoder, Matrix
-from churn.core.reasons import CATEGORY_PHRASES, NUMBER_PHRASES, UNKNOWN_PHRASES, Reasons, top_reasons
+from churn.core.reasons import CATEGORY_PHRASES, NUMBER_PHRASES, UNKNOWN_PHRASES, Reasons, reasons_of_one, top_reasons
 
 ENCODER = FeatureEncoder.from_contract()
 CUSTOMER = {
@@ -22,7 +22,10 @@ CUSTOMER = {
 
 def explain(weights: dict[str, float], record: dict[str, object] | None = None, count: int = 3) -> list[str]:
     contributions = np.array([[weights.get(name, -1.0) for name in ENCODER.names]])
-    return top_reasons(ENCODER, ENCODER.encode_record(record or CUSTOMER), contributions, count).of(0)
+    row = ENCODER.encode_record(record or CUSTOMER)
+    found = top_reasons(ENCODER, row, contributions, count).of(0)
+    assert reasons_of_one(ENCODER, row[0], contributions[0], count) == found
+    return found
 
 
 def test_the_strongest_reasons_come_first() -> None:
@@ -114,6 +117,7 @@ def test_many_rows_are_explained_as_each_alone() -> None:
         positive = [feature for feature in order if contributions[row, feature] > 0][:3]
         alone = [one_reason(matrix[row : row + 1], feature) for feature in positive]
         assert together.of(row) == alone
+        assert reasons_of_one(ENCODER, matrix[row], contributions[row]) == alone
 
 
 def one_reason(matrix: Matrix, feature: int) -> str:

@@ -79,6 +79,23 @@ class Paths(NamedTuple):
     weights: NDArray[np.float64]
 
 
+class Edges(NamedTuple):
+    """The ways down a forest's trees, node by node (m,): how each node is come to.
+
+    `share` is the share of training rows that pass all splits on the parent's feature down to the node, `before` the
+    node at which the split before on that feature ended (-1: there is none), `is_right` whether the node is the right
+    child. `points` and `weights` are the quadrature, exact for the features of every leaf. Roots have no meaning here.
+    """
+
+    parent: NDArray[np.int64]
+    before: NDArray[np.int64]
+    is_right: NDArray[np.bool_]
+    is_leaf: NDArray[np.bool_]
+    share: NDArray[np.float64]
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
 def grid_of(forest: Forest) -> tuple[Grid, NDArray[np.int64]]:
     """The thresholds of a forest, and for each node (m,) the place of its own among those of its feature."""
     places = np.zeros(len(forest.left), np.int64)

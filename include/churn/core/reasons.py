@@ -116,13 +116,36 @@ def top_reasons(
     chosen = _largest(contributions, count).ravel()
     phrases: list[str] = []
     codes = np.full(chosen.shape, NO_REASON, np.int32)
-    for feature, column in enumerate(encoder.columns):
+    for feature in sorted(set(chosen.tolist()) - {NO_REASON}):
         places = np.flatnonzero(chosen == feature)
-        if len(places):
-            words, choices = _in_words(column, matrix[places // count, feature])
-            codes[places] = choices + len(phrases)
-            phrases += words
+        words, choices = _in_words(encoder.columns[feature], matrix[places // count, feature])
+        codes[places] = choices + len(phrases)
+        phrases += words
     return Reasons(tuple(phrases), codes.reshape(len(matrix), count))
+
+
+def reasons_of_one(
+    encoder: FeatureEncoder, row: NDArray[np.float64], contributions: NDArray[np.float64], count: int = REASON_COUNT
+) -> list[str]:
+    """What `top_reasons` says of one customer, whose row (features,) and contributions are given; many times faster."""
+    pushed = contributions.tolist()
+    upwards = [feature for feature, change in enumerate(pushed) if change > 0]
+    upwards.sort(key=lambda feature: -pushed[feature])  # keeps the order of equal ones
+    return [_phrase(encoder.columns[feature], row[feature]) for feature in upwards[:count]]
+
+
+def _phrase(column: EncodedColumn, cell: np.float64) -> str:
+    """As `_in_words` of one cell."""
+    if np.isnan(cell):
+        return _unknown(column)
+    if column.categories is not None:
+        category = column.categories[int(cell)]
+        return CATEGORY_PHRASES.get(column.name, {}).get(category, f"{column.name}: {category}")
+    return _number_phrase(column)(float(np.round(cell, 2)))
+
+
+def _number_phrase(column: EncodedColumn) -> Callable[[float], str]:
+    return NUMBER_PHRASES.get(column.name, lambda number: f"{column.name}: {number:.10g}")
 
 
 def _largest(contributions: NDArray[np.float64], count: int) -> NDArray[np.int16]:
@@ -146,7 +169,7 @@ def _in_words(column: EncodedColumn, cells: NDArray[np.float64]) -> tuple[list[s
         return [*words, _unknown(column)], codes
     # To the cent: what the words show is what makes two numbers different.
     numbers, codes = np.unique(np.round(cells, 2), return_inverse=True)
-    phrase = NUMBER_PHRASES.get(column.name, lambda number: f"{column.name}: {number:.10g}")
+    phrase = _number_phrase(column)
     return [_unknown(column) if np.isnan(number) else phrase(number) for number in numbers.tolist()], codes
 
 

@@ -187,4 +187,6 @@ def storable(text: str) -> str:
 
     One such character would otherwise cost the batch that it is in.
     """
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")

@@ -16,7 +16,7 @@ from churn.services import Services
 
 log = logging.getLogger(__name__)
 
-ENGINE_VERSION = 1  # raise it with any change to core/forest*.py: every model is compared anew
+ENGINE_VERSION = 2  # raise it with any change to core/forest*.py: every model is compared anew
 COMPARED_COUNT = 100_000  # simulated customers, besides the model's reference
 SPOT_CHECK_COUNT = 2_000  # on each worker, because another machine is another processor
 _SEED = 20_261
