@@ -241,14 +241,15 @@ def _admit(
         if bad and landed.has_text:
             with services.landing.text(landed) as text:
                 quarantined_rows.keep_text(connection, extract, text.chunks())
-        rules = _timed(quarantined_rows.results_by_column(connection, extract), started, quality.ROW_SUITE)
+        broken = quarantined_rows.results_by_column(connection, extract)
+        rules = _timed((_within_cap(row_count, len(bad), services.policy), *broken), started, quality.ROW_SUITE)
         history.attach(connection, extract, table_name)
         profile = _profile(services.policy, connection, extract, arrival, admitted_count)
         judgement = judged()
         _require_accepted(landed, judgement)
         extract = extracts.mark_admitted(connection, extract, row_count, admitted_count, len(bad), judgement.data_docs)
         is_current = extracts.point_customers_at(connection, extract)
-        results = (*judgement.results, _within_cap(row_count, len(bad), services.policy), *rules, *profile)
+        results = (*judgement.results, *rules, *profile)
         validation_results.record(connection, extract, results)
         staging.drop(connection, extract)
     warnings += tuple(result.sentence for result in results if result.severity == "warn" and not result.succeeded)
