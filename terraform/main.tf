@@ -3,7 +3,8 @@
 module "keys" {
   source = "./modules/keys"
 
-  name = local.name
+  name                = local.name
+  landing_writer_arns = var.landing_writer_arns
 }
 
 module "network" {

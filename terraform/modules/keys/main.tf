@@ -6,12 +6,12 @@ data "aws_region" "current" {}
 locals {
   root = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
 
-  # Services that use a key on their own account, not on behalf of a role of ours.
   keys = {
-    data    = { holds = "customers: RDS, landing, artifacts, reports", services = [] }
-    secrets = { holds = "passwords and connections", services = [] }
-    logs    = { holds = "log groups and notices", services = ["logs.${data.aws_region.current.name}.amazonaws.com", "cloudwatch.amazonaws.com"] }
+    data    = "customers: RDS, landing, artifacts, reports"
+    secrets = "passwords and connections"
+    logs    = "log groups and notices"
   }
+  log_groups = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:*"
 }
 
 data "aws_iam_policy_document" "key" {
@@ -30,20 +30,53 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
+  # CloudWatch encrypts log groups, and alarms on their way to people, on its own account.
   dynamic "statement" {
-    for_each = length(each.value.services) > 0 ? [each.value.services] : []
+    for_each = each.key == "logs" ? [1] : []
     content {
-      sid       = "ServicesThatWriteHere"
+      sid       = "LogGroupsOfThisAccount"
       actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
       resources = ["*"]
       principals {
         type        = "Service"
-        identifiers = statement.value
+        identifiers = ["logs.${data.aws_region.current.name}.amazonaws.com"]
+      }
+      condition {
+        test     = "ArnLike"
+        variable = "kms:EncryptionContext:aws:logs:arn"
+        values   = [local.log_groups]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "logs" ? [1] : []
+    content {
+      sid       = "Alarms"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+      resources = ["*"]
+      principals {
+        type        = "Service"
+        identifiers = ["cloudwatch.amazonaws.com"]
+      }
+    }
+  }
+
+  # A bucket policy alone lets nobody write under this key.
+  dynamic "statement" {
+    for_each = each.key == "data" && length(var.landing_writer_arns) > 0 ? [1] : []
+    content {
+      sid       = "ExtractsAreDelivered"
+      actions   = ["kms:GenerateDataKey", "kms:Decrypt"] # a large file comes in parts, which S3 reads again
+      resources = ["*"]
+      principals {
+        type        = "AWS"
+        identifiers = var.landing_writer_arns
       }
       condition {
         test     = "StringEquals"
-        variable = "aws:SourceAccount"
-        values   = [data.aws_caller_identity.current.account_id]
+        variable = "kms:ViaService"
+        values   = ["s3.${data.aws_region.current.name}.amazonaws.com"]
       }
     }
   }
@@ -52,7 +85,7 @@ data "aws_iam_policy_document" "key" {
 resource "aws_kms_key" "this" {
   for_each = local.keys
 
-  description             = "${var.name}: ${each.value.holds}"
+  description             = "${var.name}: ${each.value}"
   enable_key_rotation     = true
   deletion_window_in_days = 30
   policy                  = data.aws_iam_policy_document.key[each.key].json

@@ -5,7 +5,14 @@ data "aws_ec2_managed_prefix_list" "cloudfront" {
 
 resource "aws_security_group" "this" {
   name        = "${var.name}-load-balancer"
-  description = "HTTPS from CloudFront and from operators"
+  description = "HTTPS from CloudFront"
+  vpc_id      = var.vpc_id
+}
+
+# Its own group: CloudFront's prefix list counts as 55 rules, and a group takes 60.
+resource "aws_security_group" "operators" {
+  name        = "${var.name}-operators"
+  description = "HTTPS from operators"
   vpc_id      = var.vpc_id
 }
 
@@ -22,7 +29,7 @@ resource "aws_vpc_security_group_ingress_rule" "operators" {
   for_each = { for pair in setproduct(var.operator_cidrs, [80, 443]) : "${pair[0]}:${pair[1]}" => pair }
 
   #checkov:skip=CKV_AWS_260:port 80 answers operators with a redirect to HTTPS and nothing else
-  security_group_id = aws_security_group.this.id
+  security_group_id = aws_security_group.operators.id
   description       = "Operators${each.value[1] == 80 ? ", to be sent to HTTPS" : ""}"
   cidr_ipv4         = each.value[0]
   ip_protocol       = "tcp"
@@ -46,7 +53,7 @@ resource "aws_lb" "this" {
   load_balancer_type         = "application"
   internal                   = false
   subnets                    = var.subnet_ids
-  security_groups            = [aws_security_group.this.id]
+  security_groups            = [aws_security_group.this.id, aws_security_group.operators.id]
   drop_invalid_header_fields = true
   desync_mitigation_mode     = "strictest"
   enable_deletion_protection = var.production

@@ -1,8 +1,12 @@
+data "aws_partition" "current" {}
+
 locals {
+  account = data.aws_caller_identity.current.account_id
+
   # Who writes where in the log bucket, besides our own tasks.
   log_deliveries = merge(
-    { alb = "logdelivery.elasticloadbalancing.amazonaws.com" },
-    { for name in local.under_our_key : "s3/${name}" => "logging.s3.amazonaws.com" },
+    { alb = { service = "logdelivery.elasticloadbalancing.amazonaws.com", source = "elasticloadbalancing:*:${local.account}:loadbalancer/*" } },
+    { for name in local.under_our_key : "s3/${name}" => { service = "logging.s3.amazonaws.com", source = "s3:::${var.name}-${name}-*" } },
   )
 }
 
@@ -46,12 +50,12 @@ data "aws_iam_policy_document" "bucket" {
       resources = ["${aws_s3_bucket.this["logs"].arn}/${statement.key}/*"]
       principals {
         type        = "Service"
-        identifiers = [statement.value]
+        identifiers = [statement.value.service]
       }
       condition {
-        test     = "StringEquals"
-        variable = "aws:SourceAccount"
-        values   = [data.aws_caller_identity.current.account_id]
+        test     = "ArnLike"
+        variable = "aws:SourceArn"
+        values   = ["arn:${data.aws_partition.current.partition}:${statement.value.source}"]
       }
     }
   }
