@@ -60,6 +60,8 @@ class Emulated:
     def left_over(self) -> dict[str, list[str]]:
         """What of ours is still there, by kind; a kind without anything is left out."""
         log_groups = self.client("logs").describe_log_groups()["logGroups"]
+        ecs = self.client("ecs")
+        clusters = ecs.describe_clusters(clusters=ecs.list_clusters()["clusterArns"])["clusters"]
         ec2, elb, iam = self.client("ec2"), self.client("elbv2"), self.client("iam")
         found = {
             "networks": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
@@ -74,8 +76,8 @@ class Emulated:
             "buckets": [each["Name"] for each in self.client("s3").list_buckets()["Buckets"]],
             "queues": self.client("sqs").list_queues().get("QueueUrls", []),
             "secrets": [each["Name"] for each in self.client("secretsmanager").list_secrets()["SecretList"]],
-            "clusters": self.client("ecs").list_clusters()["clusterArns"],
-            "task definitions": self.client("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
+            "clusters": [each["clusterName"] for each in clusters if each["status"] == "ACTIVE"],  # ECS goes on listing
+            "task definitions": ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
             "load balancers": [each["LoadBalancerName"] for each in elb.describe_load_balancers()["LoadBalancers"]],
             "target groups": [each["TargetGroupName"] for each in elb.describe_target_groups()["TargetGroups"]],
             "distributions": [
