@@ -82,6 +82,8 @@ resource "aws_db_instance" "this" {
     delete = "60m"
   }
 
+  #checkov:skip=CKV2_AWS_69:rds.force_ssl is 1 in parameters.tf, and terraform test holds it
+  #checkov:skip=CKV_AWS_133:7 or 30 days by local.backup_days, and terraform test holds it
   #checkov:skip=CKV_AWS_157:Multi-AZ is on in production; staging may wait for a restore
   #checkov:skip=CKV_AWS_293:deletion protection is on in production; staging can be destroyed by its owners
 }

@@ -18,6 +18,7 @@ module "firewall" {
 }
 
 resource "aws_cloudfront_distribution" "this" {
+  #checkov:skip=CKV2_AWS_32:attached below, by the id of the managed policy
   #checkov:skip=CKV_AWS_86:each request is in the load balancer's log, with the caller's address
   #checkov:skip=CKV_AWS_310:there is one origin; it spans the zones itself
   #checkov:skip=CKV_AWS_305:the endpoint answers / itself
