@@ -166,7 +166,7 @@ test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, 
 test-soak: .venv/installed-dev ## five minutes of callers while versions, MLflow, PostgreSQL and workers come and go
 	$(BIN)/pytest -q tests/soak
 
-test-e2e: .venv/installed-dev ## the whole platform, driven over REST
+test-e2e: .venv/installed-dev .venv-moto/installed ## the whole platform, driven over REST
 	$(BIN)/pytest -q tests/e2e
 
 test-page: .venv/installed-dev $(AXE) ## the page at / in headless Chromium: answers, keyboard, axe-core, forged forms

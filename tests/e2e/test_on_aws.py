@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ import requests
 
 from churn.db.database import Database
 from churn.platform.airflow_rest import AirflowRest
+from churn.services import Services
+from churn.settings import Settings
 from churn.simulator import write_extract
-from tests.jobs import DAY, light_policy
+from tests.jobs import DAY, promote_model
 from tests.moto_server import moto_server
 from tests.server import random_free_port
 
@@ -53,7 +56,7 @@ class Cloud:
             airflow.wait_for_dags({dag_id})
             airflow.unpause(dag_id)
             run_id = airflow.trigger(dag_id)
-            assert airflow.wait(dag_id, run_id, 240) == "success", airflow.failure(dag_id, run_id)
+            assert airflow.wait(dag_id, run_id, 180) == "success", airflow.failure(dag_id, run_id)
         return run_id
 
 
@@ -76,14 +79,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def _environment(folder: Path, endpoint: str) -> dict[str, str]:
     ours = ("CHURN_", "MLFLOW_", "AIRFLOW", "AWS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    policy, first = folder / "policy.toml", random_free_port()
-    policy.write_text(light_policy(minimum_auc=0.5, maximum_calibration_error=1.0))
+    first = random_free_port()
     ports = {
         f"CHURN_{name}_PORT": str(first + 100 * n) for n, name in enumerate(("AIRFLOW", "MLFLOW", "API", "POSTGRES"))
     }
     return kept | ports | {
         "CHURN_HOME": str(folder / "home"),
-        "CHURN_POLICY_FILE": str(policy),
         "CHURN_LANDING_URL": "s3://landing/daily",
         "CHURN_MLFLOW_ARTIFACTS_URL": "s3://artifacts/mlflow",
         "CHURN_LOGS_URL": "s3://logs/airflow",
@@ -110,7 +111,7 @@ def _exports(environment: dict[str, str]) -> str:
     return subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, env={}).stdout
 
 
-def test_secrets_logs_extracts_and_artifacts_are_on_aws(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_task_has_its_connection_its_extract_and_its_log_on_aws(cloud: Cloud, tmp_path: Path) -> None:
     parts = urlsplit(cloud.exports["CHURN_DATABASE_URL"])
     secret = {
         "conn_type": "postgres", "host": parts.hostname, "port": parts.port, "login": parts.username,
@@ -122,8 +123,7 @@ def test_secrets_logs_extracts_and_artifacts_are_on_aws(cloud: Cloud, tmp_path: 
     write_extract(tmp_path / "extract.csv", 1_500, seed=1, with_churn=True)
     cloud.client("s3").upload_file(str(tmp_path / "extract.csv"), "landing", EXTRACT)
 
-    validated = cloud.run("validate_customers")
-    trained = cloud.run("retrain_model")
+    run_id = cloud.run("validate_customers")
 
     assert "AIRFLOW_CONN_CHURN_DB" not in cloud.airflow_environment  # nobody but the backend knows the database
     with Database(cloud.exports["CHURN_DATABASE_URL"]).transaction() as connection:
@@ -131,17 +131,29 @@ def test_secrets_logs_extracts_and_artifacts_are_on_aws(cloud: Cloud, tmp_path: 
     assert rows == [{"source_url": f"s3://landing/{EXTRACT}", "state": "admitted", "admitted_count": 1_500}]
 
     logs = cloud.objects("logs")
-    for dag_id, run_id in (("validate_customers", validated), ("retrain_model", trained)):
-        mine = [text for key, text in logs.items() if key.startswith(f"airflow/dag_id={dag_id}/run_id={run_id}/")]
-        assert mine, sorted(logs)
-    assert any(b"customers-" in text for key, text in logs.items() if "dag_id=validate_customers" in key)
+    folder = f"airflow/dag_id=validate_customers/run_id={run_id}/task_id=validate_customers/"
+    (log,) = [text for key, text in logs.items() if key.startswith(folder)]
+    assert f"customers-{DAY}".encode() in log
     assert str(secret["password"]).encode() not in b"".join(logs.values())
 
-    artifacts = cloud.objects("artifacts")
-    assert [key for key in artifacts if key.startswith("mlflow/") and key.endswith("artifacts/contents.json")]
+
+def test_a_model_lies_in_the_bucket_and_is_served_from_there(cloud: Cloud) -> None:
+    settings = Settings.model_validate(
+        {
+            "database_url": cloud.exports["CHURN_DATABASE_URL"],
+            "MLFLOW_TRACKING_URI": cloud.exports["MLFLOW_TRACKING_URI"],
+        }
+    )
+    number = promote_model(Services.from_settings(settings))
+    contents = [key for key in cloud.objects("artifacts") if key.endswith("artifacts/contents.json")]
+    assert len(contents) == 1
+    assert contents[0].startswith("mlflow/")
+    deadline = time.monotonic() + 60
+    while not (ready := requests.get(f"{cloud.exports['CHURN_API_URL']}/ready", timeout=60)).ok:
+        assert time.monotonic() < deadline, ready.text
+        time.sleep(0.5)
     answer = requests.post(f"{cloud.exports['CHURN_API_URL']}/predict", json=VERBATIM, timeout=60)
-    assert answer.status_code == 200, answer.text
-    assert 0 < answer.json()["churn_probability"] < 1
+    assert answer.json()["model_version"] == number
 
 
 def test_the_page_of_a_task_shows_its_log_from_the_bucket(cloud: Cloud) -> None:
