@@ -20,7 +20,14 @@ NOT_SECRET = (
     r"\"testing\"",
     r"//(someone:else|me:(secret-)?word|churn_pipeline:a%2Fb)@",
     r"//[\w{}]+:(PASSWORD|\{password\}|\.\.\.|<\w+>)@",
+    r"SecretsManagerBackend",  # the name of a class
+    r"CHURN_SECRETS_PREFIX",  # where secrets lie, and none
+    r"PASSWORD(S_FILE)? = \"[A-Z_]+\"",  # the name of a variable
+    r"secret_key +:?= \"none\"",  # of an emulated account
+    r"drawn-by-a-cloud",
 )
+# Their subject is what passes for a secret: they are full of what does not.
+ABOUT_SECRETS = r"tests/unit/test_(env_file|secret_rules)\.py"
 
 
 def main() -> int:
@@ -50,7 +57,7 @@ def detect_secrets() -> None:
     """Every tracked file; each finding names file, line and kind."""
     files = subprocess.run(["git", "ls-files"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout.split()
     excused = [word for pattern in NOT_SECRET for word in ("--exclude-lines", pattern)]
-    found = json.loads(run("detect-secrets", "scan", *excused, *files))["results"]
+    found = json.loads(run("detect-secrets", "scan", "--exclude-files", ABOUT_SECRETS, *excused, *files))["results"]
     lines = [f"{file}:{each['line_number']} {each['type']}\n" for file, every in found.items() for each in every]
     if lines:
         raise subprocess.CalledProcessError(1, "detect-secrets", "".join(lines), "")

@@ -20,7 +20,7 @@ ENVIRONMENT = "CHURN_ENVIRONMENT"
 ENVIRONMENTS = ("local", "staging", "production")
 Kind = Literal["identifier", "password", "key", "fernet", "address"]
 
-SHORTEST = {"identifier": 8, "password": 16, "key": 32}
+SHORTEST = {"identifier": 8, "password": 16, "key": 32}  # nosec B105 - characters
 FEWEST_CHARACTERS = 6  # different ones, below which a text is a pattern and no secret
 FERNET_BYTES = 32
 # What examples, tutorials and images ship with.

@@ -51,7 +51,7 @@ def test_the_connection_stands_above_the_setting(monkeypatch: pytest.MonkeyPatch
 
 def test_what_the_connection_says_about_tls_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     extra = {"sslmode": "verify-full", "sslrootcert": "/etc/rds.pem"}
-    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", connection(password="word", extra=extra))
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", connection(password="only-for-tests", extra=extra))
     monkeypatch.setenv("CHURN_LANDING_URL", str(tmp_path))
     asked = dict(parse_qsl(urlsplit(services().database.url).query))
     assert asked == extra

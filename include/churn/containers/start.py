@@ -13,7 +13,7 @@ from churn.errors import ChurnError, ConfigurationError
 from churn.secret_rules import OF_A_PROCESS, Secret, environment_of, require_secrets
 
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
-ADMIN_PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
+ADMIN_PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105  # nosec B105 - the name of a variable
 # Without them Airflow would start all the same: with Connections in clear, and believed by nobody but itself.
 _SHARED_BY_AIRFLOW = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
 
@@ -25,7 +25,7 @@ def main(command: Sequence[str]) -> None:
     check_environment(os.environ, command)
     if "api-server" in command:
         write_passwords(os.environ)
-    os.execvp(command[0], list(command))  # noqa: S606 - it takes this process's place; no shell
+    os.execvp(command[0], list(command))  # noqa: S606  # nosec B606 - it takes our place; no shell
 
 
 def check_environment(environ: Mapping[str, str], command: Sequence[str]) -> None:
