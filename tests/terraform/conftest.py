@@ -49,6 +49,9 @@ def terraform(terraform_command: str, cli_config: Path, tmp_path: Path) -> Terra
     shutil.copytree(
         PROJECT / "terraform", folder, ignore=shutil.ignore_patterns(".terraform", "*.tfplan", "*.tfstate*")
     )
+    told = tmp_path / "include/churn_airflow/distributed.env"  # which the settings of Airflow begin with
+    told.parent.mkdir(parents=True)
+    shutil.copyfile(PROJECT / "include/churn_airflow/distributed.env", told)
     return Terraform(terraform_command, folder, {"TF_CLI_CONFIG_FILE": str(cli_config)})
 
 

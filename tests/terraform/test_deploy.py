@@ -13,7 +13,12 @@ from churn.settings import PROJECT
 from tests.terraform.emulated import OVERRIDE, REGION, Emulated
 
 Deploy = Callable[..., subprocess.CompletedProcess[str]]
-NEEDED = (".gitignore", "requirements.txt", "include/churn/db/migrations/roles.sql")
+NEEDED = (
+    ".gitignore",
+    "requirements.txt",
+    "include/churn/db/migrations/roles.sql",
+    "include/churn_airflow/distributed.env",
+)
 
 
 @pytest.fixture

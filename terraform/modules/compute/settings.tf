@@ -16,28 +16,29 @@ locals {
     MLFLOW_TRACKING_URI      = local.mlflow_url
   }
 
-  airflow = merge(local.everywhere, {
+  # What every process of Airflow is told wherever there are several machines, with the reason for each value.
+  distributed_lines = [
+    for line in split("\n", file("${path.module}/../../../include/churn_airflow/distributed.env")) :
+    regex("^([A-Z_]+)=(.*)$", line) if can(regex("^[A-Z]", line))
+  ]
+  distributed = { for line in local.distributed_lines : line[0] => line[1] }
+
+  airflow = merge(local.distributed, local.everywhere, {
     CHURN_LANDING_URL        = "s3://${var.buckets.landing}/extracts"
     CHURN_REPORTS_URL        = "s3://${var.buckets.reports}/reports"
     CHURN_LANDING_CONNECTION = "aws_default"
     CHURN_AIRFLOW_URL        = "https://airflow.${var.domain}"
     CHURN_API_URL            = local.api_url
-    AIRFLOW_CONN_AWS_DEFAULT = jsonencode({ conn_type = "aws" }) # no key: the task's own role
 
-    AIRFLOW__CORE__EXECUTOR                           = "CeleryExecutor"
-    AIRFLOW__CORE__LOAD_EXAMPLES                      = "False"
     AIRFLOW__CORE__EXECUTION_API_SERVER_URL           = "http://airflow.${local.inside}:8080/execution/"
     AIRFLOW__API__BASE_URL                            = "https://airflow.${var.domain}"
     AIRFLOW__API__WORKERS                             = "1"
     AIRFLOW__API_AUTH__JWT_ISSUER                     = var.name
     AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS          = "admin:admin"
     AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE = "/var/lib/churn/airflow/passwords.json"
-    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED           = "False"
 
     # Few connections a process: all of them together stay far below what the smallest RDS instance allows.
-    AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE     = "5"
-    AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW  = "5"
-    AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_PRE_PING = "True"
+    AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW = "5"
 
     # SQS knows no broadcast, so there is no remote control; the queue exists, so none has to be listed or made.
     AIRFLOW__OPERATORS__DEFAULT_QUEUE                            = "default"
@@ -48,10 +49,7 @@ locals {
     AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT = tostring(var.queue.longest_task_seconds)
     AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES  = jsonencode({ default = { url = var.queue.url, region = local.region } })
 
-    AIRFLOW__LOGGING__REMOTE_LOGGING         = "True"
     AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER = "s3://${var.buckets.logs}/airflow"
-    AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID     = "aws_default"
-    AIRFLOW__LOGGING__COLORED_CONSOLE_LOG    = "False"
 
     AIRFLOW__SECRETS__BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
     AIRFLOW__SECRETS__BACKEND_KWARGS = jsonencode({

@@ -16,7 +16,10 @@ locals {
 
     # A client that died in a transaction holds its locks, and vacuum back, for no longer than this.
     "idle_in_transaction_session_timeout" = { value = "600000" } # ms; no step of ours waits that long
-    "tcp_keepalives_idle"                 = { value = "60" }     # s
+    # A machine that died is noticed within a minute where the server waits for it.
+    "tcp_keepalives_idle"     = { value = "30" } # s
+    "tcp_keepalives_interval" = { value = "10" } # s
+    "tcp_keepalives_count"    = { value = "3" }
 
     # What was slow, and who waited for whom, without a customer's value in it.
     "log_min_duration_statement"     = { value = "2000" } # ms
