@@ -174,7 +174,7 @@ test-page: .venv/installed-dev $(AXE) ## the page at / in headless Chromium: ans
 	$(BIN)/pytest -q tests/page
 
 test-containers: .venv/installed-dev ## build the images and run the whole job in the stack, with Docker or without
-	$(BIN)/pytest -q --capture=no tests/containers
+	$(BIN)/pytest -q -x --capture=no tests/containers
 
 test-cluster: .venv/installed-dev .venv-moto/installed ## the job on two workers without a shared disk, one of them killed (as root, 8 minutes)
 	@command -v redis-server >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server iproute2 >/dev/null; }

@@ -82,7 +82,7 @@ class Stack:
         return f"http://{LOOPBACK}:{self.value(f'CHURN_{service}_PORT')}"
 
     def airflow(self) -> AirflowRest:
-        return AirflowRest(self.url("AIRFLOW"), "admin", self.value("AIRFLOW_ADMIN_PASSWORD"))
+        return AirflowRest(self.url("AIRFLOW"), "admin", self.value("AIRFLOW_ADMIN_PASSWORD"), patience=180)
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """What role crm_reader gets from the published port."""

@@ -27,7 +27,9 @@ def run(stack: Stack, dag_id: str, conf: dict[str, Any] | None = None) -> list[d
     with stack.airflow() as airflow:
         run_id = airflow.trigger(dag_id, conf)
         state = airflow.wait(dag_id, run_id, SECONDS_FOR_A_RUN)
-        assert state == "success", f"{airflow.failure(dag_id, run_id)}\n{stack.logs('airflow-worker')}"
+        assert state == "success", (
+            f"{airflow.failure(dag_id, run_id)}\n{stack.logs('airflow-worker', 'airflow-api-server')}"
+        )
         stack.log(f"{dag_id} is done")
         return airflow.tasks(dag_id, run_id)
 

@@ -19,8 +19,9 @@ class AirflowRest:
     Raises PlatformError where Airflow refuses the login or a call, with Airflow's own words.
     """
 
-    def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30)
+    def __init__(self, url: str, user: str, password: str, patience: float = 30) -> None:
+        """Log in; `patience` is how many seconds a call may take."""
+        self._http = httpx.Client(base_url=url, timeout=patience)
         answer = self._http.post("/auth/token", json={"username": user, "password": password})
         if answer.status_code != httpx.codes.CREATED:
             raise PlatformError(
