@@ -13,6 +13,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent
 LOCKS = ("requirements.txt", "api/requirements.txt", "requirements-dev.txt")
+QUIET = ("--quiet", "--compact", "--skip-download")
 CODE = ("include", "api", "dags", "plugins")
 # What stands in tests and documents instead of a secret, each a word of its own or part of an address.
 NOT_SECRET = (
@@ -77,15 +78,14 @@ def pip_audit() -> str | None:
 
 
 def checkov() -> str | None:
-    """The Terraform files and the Dockerfile; what is excused is explained beside the resource."""
-    places = [place for place in ("terraform", "Dockerfile") if (PROJECT / place).exists()]
-    if not places:
-        return "nothing to scan"
+    """The Terraform files as production plans them, and the Dockerfiles; what is excused is explained beside it."""
     if not (TOOLS / "checkov").exists():
         return "NOT SCANNED: checkov is not installed in .venv-checks"
-    for place in places:
-        where = "--directory" if (PROJECT / place).is_dir() else "--file"
-        run("checkov", "--quiet", "--compact", "--skip-download", where, place)
+    if (PROJECT / "terraform").exists():
+        variables = ("--var-file", "terraform/production.tfvars")
+        run("checkov", *QUIET, "--framework", "terraform", "--directory", "terraform", *variables)
+    for file in sorted([*PROJECT.glob("*Dockerfile"), *PROJECT.glob("terraform/*Dockerfile")]):
+        run("checkov", *QUIET, "--framework", "dockerfile", "--file", str(file.relative_to(PROJECT)))
     return None
 
 
