@@ -73,7 +73,7 @@ class Callers:
     def __post_init__(self) -> None:
         self._bodies = [json.dumps(record).encode() for record in self.records]
         self._stopping = threading.Event()
-        self._asked = 0
+        self._asked = self._cut_off_count = 0
         self._waiting: dict[Wire, _Pending] = {}
         self._answers_of: dict[Wire, int] = {}
         self._idle: deque[tuple[float, Wire]] = deque()
@@ -101,6 +101,13 @@ class Callers:
         self._thread.join(seconds)
         if self._error is not None:
             raise self._error
+
+    def wait_for_retries(self, seconds: float) -> None:
+        """Return when every request that failed has been asked again and answered, or failed again."""
+        deadline = time.monotonic() + seconds
+        while len(self.failed) < self._cut_off_count:
+            assert time.monotonic() < deadline, "requests that failed were not asked again"
+            self.wait(0.1)
 
     def _call(self) -> None:
         try:
@@ -189,6 +196,7 @@ class Callers:
             cut.began,
         )  # fmt: skip
         self._close(wire)
+        self._cut_off_count += pending.first is None
         if pending.first is not None or self._stopping.is_set():
             self.failed.append(pending.first or failed)
         else:

@@ -19,6 +19,7 @@ from tests.soak.upheaval import (
 )
 
 SECONDS_AROUND = 2.0  # callers go on before and after a worker ends
+SECONDS_TO_RETRY = 30.0
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Story:
         moment = time.monotonic()
         held = soak.place.kill_worker()
         soak.callers.wait(SECONDS_AROUND)
+        soak.callers.wait_for_retries(SECONDS_TO_RETRY)
         failed = failures_since(soak.callers, moment)
         assert {each.port for each in failed} <= held
         assert len(failed) <= len(held)

@@ -187,4 +187,6 @@ def _start_api(folder: Path, database: TestDatabase, registry: TestRegistry, end
     server = Server(command, f"http://{LOOPBACK}:{port}", folder / "api.log", environment)
     ended.callback(server.stop)
     server.start()
+    while server.log.read_text("utf-8").count("answers from now on") < WORKERS:  # or the first would get all callers
+        time.sleep(0.1)
     return server, port
