@@ -54,6 +54,7 @@ def staging(terraform: Terraform, emulated: Emulated) -> Terraform:
     return terraform
 
 
+@pytest.mark.timeout(1800)  # it waits for most of it: the provider asks again every ten seconds
 def test_staging_comes_up_stays_as_it_is_and_goes_without_a_trace(staging, emulated):
     staging.run("apply", "-no-color", "-auto-approve", "-parallelism=40", *staging.values)
     assert_no_secret_is_in_the_state(staging, emulated)

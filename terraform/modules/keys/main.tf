@@ -18,7 +18,7 @@ data "aws_iam_policy_document" "key" {
   for_each = local.keys
 
   #checkov:skip=CKV_AWS_109:a key policy that names the account hands the decision to IAM policies; without it nobody could
-  #checkov:skip=CKV_AWS_111:as above
+  #checkov:skip=CKV_AWS_111:as for the one above, IAM policies bound what is written
   #checkov:skip=CKV_AWS_356:in a key's own policy "*" is this key
   statement {
     sid       = "IamPoliciesOfThisAccountDecide"
