@@ -49,14 +49,14 @@ def on_starting(server):
     # Where the workers put their numbers for /metrics together: named before any of them imports prometheus_client.
     server.own_metrics = tempfile.mkdtemp(prefix="churn-api-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = server.own_metrics
-    server.held_rows = tempfile.mkdtemp(prefix="churn-api-held-")
-    os.environ[FOLDER] = server.held_rows
     allow_remote = os.environ.get("CHURN_API_ALLOW_REMOTE") == "1"
     try:
         check_before_listening(Settings(), server.cfg.address, allow_remote)
     except ChurnError as error:
         sys.stderr.write(f"The churn API does not start. {error}\n")
         sys.exit(1)
+    server.held_rows = tempfile.mkdtemp(prefix="churn-api-held-")
+    os.environ[FOLDER] = server.held_rows
 
 
 def post_worker_init(worker):
