@@ -69,6 +69,9 @@ setup-data: .venv/installed ## write random secrets into .env, and a first extra
 build: ## build the three images
 	$(STACK) build
 
+build-for-prod: ## build them for others to run: the tag is the commit
+	CHURN_IMAGE_TAG=$$(git rev-parse --short=12 HEAD) $(STACK) build
+
 up: ## start the stack and wait until it is healthy; refused with a default or missing secret
 	@$(WITHOUT_LIBRARIES).check $(ENV_FILE)
 	$(STACK) up --detach --wait
@@ -107,6 +110,9 @@ score: .venv/installed ## score every customer, check the run, publish it
 
 drift: .venv/installed ## report drift now
 	@$(BIN)/churn drift
+
+backup-data: .venv/installed ## back up database, registry and artifacts while all goes on (TO=folder or s3://)
+	@$(BIN)/churn backup "$(or $(TO),$(or $(CHURN_HOME),.local)/backups)"
 
 ##@ Data scientists
 
@@ -196,9 +202,6 @@ ci: ## what continuous integration runs
 
 performance-test: .venv/installed-dev ## the benchmarks at 100 k customers (some minutes)
 	@$(BIN)/python -m tests.benchmarks --sizes 100000 $(BENCH)
-
-backup-data: .venv/installed ## back up database, registry and artifacts while all goes on (TO=folder or s3://)
-	@$(BIN)/churn backup "$(or $(TO),$(or $(CHURN_HOME),.local)/backups)"
 
 security-scan: .venv-checks/installed ## bandit, detect-secrets, pip-audit, checkov: clean, or explained in place
 	@.venv-checks/bin/python tests/security_scan.py

@@ -46,11 +46,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             stack.set_up()
             with debian.building():
                 stack.make("build")
+                stack.make("build-for-prod")
             running.enter_context(debian.running())
         else:
             stack = Stack(engine, folder)
             stack.set_up()
             stack.make("build")
+            stack.make("build-for-prod")
         stack.log("images are built")
         yield stack
 

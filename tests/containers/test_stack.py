@@ -50,6 +50,13 @@ def test_every_service_comes_up_healthy_with_two_workers(stack: Stack) -> None:
     assert {row[1] for row in rows} | {"grafana"} == set(expected)
 
 
+def test_images_for_others_bear_the_commit(stack: Stack) -> None:
+    commit = stack.engine.run("git", "rev-parse", "--short=12", "HEAD").strip()
+    listed = stack.engine.run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    prefixed = {each.rpartition("/")[2] for each in listed}
+    assert {f"{name}:{commit}" for name in ("airflow", "api", "mlflow")} <= prefixed
+
+
 def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
     listed = stack.engine.run("docker", "ps", "--format", "{{.Ports}}", "--filter", LABEL)
     published = [each for line in listed.splitlines() for each in line.split(", ") if "->" in each]

@@ -12,7 +12,8 @@ TARGETS = re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE)
 KNOWN = {
     "Whoever is new here": ["install", "demo", "deploy-local", "down", "status"],
     "Containers": ["setup-data", "build", "up", "logs", "health-check"],
-    "Pipeline operators": ["train", "retrain-models", "score", "drift"],
+    "AWS": ["deploy-staging", "deploy-production"],
+    "Pipeline operators": ["train", "retrain-models", "score", "drift", "backup-data"],
     "Data scientists": ["evaluate-models", "model-performance", "validate-model", "deploy-best-model"],
     "On-call": ["monitor-metrics", "check-alerts", "api-performance", "test-predictions"],
     "Developers": [
