@@ -11,7 +11,7 @@ MAKEFILE = (PROJECT / "Makefile").read_text("utf-8")
 TARGETS = re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE)
 KNOWN = {
     "Whoever is new here": ["install", "demo", "deploy-local", "down", "status"],
-    "Containers": ["setup-data", "build", "up", "logs", "health-check"],
+    "Containers": ["setup-data", "build", "build-for-prod", "up", "logs", "health-check"],
     "AWS": ["deploy-staging", "deploy-production"],
     "Pipeline operators": ["train", "retrain-models", "score", "drift", "backup-data"],
     "Data scientists": ["evaluate-models", "model-performance", "validate-model", "deploy-best-model"],
