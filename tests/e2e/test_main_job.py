@@ -253,7 +253,12 @@ def test_garbage_is_refused_with_the_field_named(demo: Demo) -> None:
 
 def test_the_reports_are_for_logged_in_users_only(demo: Demo) -> None:
     url = demo.exports["AIRFLOW_URL"]
-    pages = ["/churn/reports/", "/churn/reports/drift/1.html", "/churn/reports/data_docs/index.html"]
+    with demo.database("CHURN_DATABASE_URL").transaction() as connection:
+        row = connection.execute(
+            "SELECT min(drift_report_id) AS id FROM monitoring.drift_reports WHERE source = 'customers'"
+        ).fetchone()
+    assert row is not None
+    pages = ["/churn/reports/", f"/churn/reports/drift/{row['id']}.html", "/churn/reports/data_docs/index.html"]
     with demo.airflow() as airflow:
         token = airflow.authorization
     for page in pages:
