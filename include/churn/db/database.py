@@ -189,10 +189,10 @@ class KeptDatabase(Database):
         try:
             with self._told_plainly(), connection.transaction():
                 yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._kept = connection
+            self._kept = connection
+        finally:
+            if self._kept is None:
+                connection.close()
 
     def _usable(self) -> Connection | None:
         connection = self._kept
