@@ -129,6 +129,13 @@ class DebianEngine:
         finally:
             daemon.send_signal(signal.SIGTERM)
             daemon.wait(120)
+            self._unmount()
+
+    def _unmount(self) -> None:
+        """Let go of what dockerd leaves mounted in its folder, which nobody could delete otherwise."""
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()]
+        for place in sorted((place for place in mounts if Path(place).is_relative_to(self.folder)), reverse=True):
+            subprocess.run(["umount", place], check=True)
 
     def _wait_for(self, daemon: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + SECONDS_TO_START
