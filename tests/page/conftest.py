@@ -65,16 +65,22 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def database(
+def two_nights(
     postgres: TestServer, night_template: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
-) -> TestDatabase:
-    """Two published nights of 300 simulated customers, whose model is Production."""
-    found = postgres.copy(night_template, "churn_page")
+) -> str:
+    """Two published nights of 300 simulated customers, whose model is Production: to be copied, nobody stays in it."""
+    found = postgres.copy(night_template, "churn_page_nights")
     services = services_of(found, mlflow_server, tmp_path_factory.mktemp("page"))
     promote_model(services)
     admit_simulated(services, 300, day=DAY + timedelta(days=1), seed=2)
     score_customers(services)
-    return found
+    return found.name
+
+
+@pytest.fixture(scope="session")
+def database(postgres: TestServer, two_nights: str) -> TestDatabase:
+    """The database behind the site where no key was ever made."""
+    return postgres.copy(two_nights, "churn_page")
 
 
 @pytest.fixture(scope="session")
@@ -85,10 +91,10 @@ def site(database: TestDatabase, mlflow_server: TestMlflow, tmp_path_factory: py
 
 @pytest.fixture(scope="session")
 def guarded(
-    postgres: TestServer, database: TestDatabase, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
+    postgres: TestServer, two_nights: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """The API over a database of its own with a key, beyond loopback, with a secret that is set."""
-    own = postgres.copy(database.name, "churn_page_guarded")
+    own = postgres.copy(two_nights, "churn_page_guarded")
     issue(own.as_role("churn_pipeline"), "first")
     folder = tmp_path_factory.mktemp("guarded")
     yield from serve(own, mlflow_server, folder, EVERYWHERE, CHURN_API_SESSION_SECRET=secrets.token_urlsafe(48))
