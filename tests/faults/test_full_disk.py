@@ -4,6 +4,7 @@ import os
 import pwd
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,7 +45,12 @@ class SmallDisk:
         subprocess.run(["mount", "-o", f"remount,size={size}", str(self.folder)], check=True)
 
     def unmount(self) -> None:
-        subprocess.run(["umount", str(self.folder)], check=True)
+        """Wait for the server's processes to close what was dropped: until then the file system is busy."""
+        deadline = time.monotonic() + 60
+        while (done := subprocess.run(["umount", str(self.folder)], capture_output=True, text=True)).returncode != 0:
+            assert "busy" in done.stderr, done.stderr
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.2)
 
 
 @pytest.fixture
