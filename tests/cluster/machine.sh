@@ -18,7 +18,8 @@ done
 shift
 for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done
 mkdir -p "$root/proc" "$root/dev/shm" "$root/run" "$root/var/tmp" "$root/srv/airflow"
-mkdir -m 1777 "$root/tmp"
+mkdir -p "$root/tmp" # or it is there, with this checkout in it
+chmod 1777 "$root/tmp"
 mount -t proc proc "$root/proc"
 mount -t tmpfs shm "$root/dev/shm"
 for device in null zero full random urandom; do

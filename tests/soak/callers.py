@@ -136,14 +136,17 @@ class Callers:
                 if time.monotonic() - since > CONNECT_SECONDS:
                     raise
                 self._without.append((since, time.monotonic() + RETRY_SECONDS))
+                continue
+            self._answers_of[wire] = 0
+            if self._again:
+                self._ask(wire, self._again.popleft())
             else:
-                self._answers_of[wire] = 0
                 self._idle.append((time.monotonic() + self.pause, wire))
 
     def _ask_who_may(self) -> None:
         while self._idle and self._idle[0][0] <= time.monotonic():
             _, wire = self._idle.popleft()
-            self._ask(wire, self._again.popleft() if self._again else self._new())
+            self._ask(wire, self._new())
 
     def _new(self) -> _Pending:
         self._asked += 1
