@@ -1,6 +1,7 @@
 """The main job on two workers that share no disk: both take part, one is killed, and every row is right and single."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from tests.cluster.conftest import Cluster
 from tests.cluster.control import AIRFLOW, BUCKET, POSTGRES, url
 from tests.cluster.machines import CONTROL
 from tests.cluster.nights import Night, run_night, told, told_of_sizes, wait_until_it_loads
+from tests.faults.children import wait_until
 from tests.jobs import DAY
 
 DELIVERED, CUSTOMERS, SAMPLED = 7_043, 1_000_000, 5_000
@@ -96,10 +98,12 @@ def test_what_a_worker_wrote_is_read_where_the_ui_is(admitted: Cluster) -> None:
         [task] = [each for each in airflow.tasks("validate_customers", run["dag_run_id"]) if each["state"] == "success"]
         assert task["hostname"].startswith("worker-")
         path = f"/dags/validate_customers/dagRuns/{run['dag_run_id']}/taskInstances/{task['task_id']}"
-        log = airflow.call("GET", f"{path}/logs/1")
+        shown = partial(airflow.call, "GET", f"{path}/logs/1")
+        # It goes to the bucket after the task has been marked as done.
+        wait_until(lambda: f"s3://{BUCKET}/logs" in str(shown()), "its log is in the bucket")
+        log = shown()
         page = airflow.call("GET", f"{path}/links")["extra_links"]["Data docs"]
     assert f"{DELIVERED:,}".replace(",", "") in str(log).replace(",", "")
-    assert f"s3://{BUCKET}/logs" in str(log)
     answer = requests.get(f"http://{CONTROL}:{AIRFLOW}{page}", headers=login, timeout=20)
     assert answer.ok
     assert "expect_" in answer.text or "Expectation" in answer.text
