@@ -7,6 +7,7 @@ from churn.registry import Registry
 from churn.settings import Settings
 from churn_api import batch, customers, explain, health, metrics, model, openapi, predict
 from churn_api.arms import split_requests
+from churn_api.at_once import AtOnce
 from churn_api.auth import authenticate
 from churn_api.bodies import MAXIMUM_BODY_BYTES
 from churn_api.journal import keep_requests
@@ -16,6 +17,7 @@ from churn_api.page.session import keep_sessions
 from churn_api.problems import answer_with_problems
 from churn_api.production import FollowedModel
 from churn_api.request_log import log_requests, log_to_stderr
+from churn_api.scoring import Scorer
 from churn_api.start import api_database, require_registry_address, require_schema
 
 MODULES = (predict, batch, explain, customers, model, health, metrics, openapi, views)
@@ -43,6 +45,7 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     database = api_database(settings)
     app.extensions["night"] = night = Night(database)
     app.extensions["production"] = production = FollowedModel(Registry(registry_address))
+    app.extensions["scorer"] = Scorer(app.extensions["policy"], night)
     keep_sessions(app, settings)
     log_requests(app)
     metrics.count_requests(app)
@@ -54,4 +57,5 @@ def create_app(settings: Settings | None = None, check_schema: bool = True) -> F
     production.follow(SECONDS_FOR_FIRST_LOOK)
     arms = split_requests(app, Registry(registry_address), app.extensions["policy"])
     keep_requests(app, database, arms.with_shadow)
+    app.extensions["at_once"] = AtOnce(app)
     return app

@@ -51,6 +51,11 @@ class Arms:
         served = self.production.served
         return challenger if challenger and served and challenger.version != served.version else None
 
+    def undivided(self) -> Served | None:
+        """The one version that answers everybody now; None where there is none, or customers are divided."""
+        divided = self._policy.challenger_share and self.challenging() is not None
+        return None if divided else self.production.served
+
     def ask(self, unit: str, score: Callable[[Served], T], probability: Callable[[T], float]) -> tuple[Served, T]:
         """Score by the version whose arm `unit` (a customer, or a request) is in, and note in g which it was.
 

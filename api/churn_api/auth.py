@@ -30,14 +30,22 @@ logger = logging.getLogger("churn_api.auth")
 
 
 class Refused(Problem):
-    """A request of a caller who may not ask it, with the headers that say so to programs."""
+    """A request of a caller who may not ask it, with the headers that say so to programs.
 
-    def __init__(self, *problem: Any, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+    `key_id` is that of a known key whose secret was wrong, or which is valid no more: the log names it.
+    """
+
+    def __init__(
+        self, *problem: Any, headers: Mapping[str, str] | None = None, key_id: str | None = None, **more: Any
+    ) -> None:
         super().__init__(*problem, **more)
         self.headers = dict(headers or {})
+        self.key_id = key_id
 
     def response(self) -> Response:
         """The problem document with the headers."""
+        if self.key_id is not None:
+            logger.warning("A request with key id %s was refused.", self.key_id)
         answer = super().response()
         answer.headers.update(self.headers)
         return answer
@@ -73,10 +81,61 @@ def authenticate(app: Flask, database: Database | None, policy: Policy) -> None:
     if database is not None:
         ring = KeyRing(database, timedelta(minutes=policy.api_key_grace_minutes))
         ring.follow(SECONDS_FOR_FIRST_LOOK)
-    app.extensions["key_ring"] = ring
-    app.extensions["rate_limits"] = RateLimits()
+    app.extensions["door"] = Door(ring, policy)
     app.before_request(_let_in)
     app.after_request(_charge)
+
+
+class Door:
+    """Who is let in: the keys of one app, and how much each of them may still ask."""
+
+    def __init__(self, ring: KeyRing | None, policy: Policy) -> None:
+        self.ring = ring
+        self._policy = policy
+        self._limits = RateLimits()
+
+    def known_keys(self) -> KnownKeys | None:
+        """The keys of which a caller needs one, None where none was ever made. Refused where they are not known."""
+        if self.ring is None:
+            return None
+        known = self.ring.known
+        if known is None:
+            raise cannot_tell()
+        return known if known.asks_for_one else None
+
+    def holder_of(self, text: str | None, scope: str) -> ApiKey | None:
+        """The key that `text` is, which must be active and have `scope`; None where none is needed. Or Refused."""
+        known = self.known_keys()
+        return None if known is None else holder(known, text, scope)
+
+    def has_room(self, key: ApiKey) -> bool:
+        """Count one request of a key, unless it has asked more than its limit: then False, and nothing is counted."""
+        return self._limits.take(key.key_id, self._per_minute(key)) == 0
+
+    def limit(self, key: ApiKey) -> None:
+        """Count one request of a key. Raises Refused where it has asked more than its limit."""
+        seconds = self._limits.take(key.key_id, self._per_minute(key))
+        if seconds > 0:
+            raise Refused(
+                429,
+                "too-many-requests",
+                f"The key {key.key_name} may ask {self._per_minute(key)} answers a minute.",
+                "Wait as long as Retry-After says, or ask the operators for a higher limit.",
+                retry_after=math.ceil(seconds),
+            )
+
+    def charge(self, key: ApiKey, count: int) -> None:
+        """Count further answers of a key, which were given already."""
+        self._limits.charge(key.key_id, count)
+
+    def _per_minute(self, key: ApiKey) -> int:
+        return key.requests_per_minute or self._policy.api_requests_per_minute
+
+
+def door() -> Door:
+    """The door of the app that answers this request."""
+    found: Door = current_app.extensions["door"]
+    return found
 
 
 def _let_in() -> None:
@@ -85,23 +144,12 @@ def _let_in() -> None:
     if view is None:  # no such address: the answer is 404, whoever asks
         return
     scope = getattr(view, _ATTRIBUTE, "any")
-    known = known_keys() if scope is not None else None
     g.caller = None
-    if known is not None and scope is not None:
-        g.caller = holder(known, _sent_text(), scope)
-        limit(g.caller)
+    if scope is not None:
+        g.caller = door().holder_of(_sent_text(), scope)
+    if g.caller is not None:
+        door().limit(g.caller)
     g.let_in = True
-
-
-def known_keys() -> KnownKeys | None:
-    """The keys of which a caller needs one, None where none was ever made. Refused where they are not known."""
-    ring: KeyRing | None = current_app.extensions["key_ring"]
-    if ring is None:
-        return None
-    known = ring.known
-    if known is None:
-        raise cannot_tell()
-    return known if known.asks_for_one else None
 
 
 def holder(known: KnownKeys, text: str | None, scope: str) -> ApiKey:
@@ -132,14 +180,13 @@ def _key(known: KnownKeys, text: str | None, scope: str) -> ApiKey:
     if key is None and id_and_secret and not known.is_current:
         raise cannot_tell()  # it may have been made since
     if key is None or id_and_secret is None or not key.holds(id_and_secret[1]) or not key.is_active(datetime.now(UTC)):
-        if key is not None:
-            logger.warning("A request with key id %s was refused.", key.key_id)
         raise Refused(
             401,
             "invalid-key",
             "The API key is not valid: it is unknown, expired or revoked.",
             f"{CREATE_ONE.format(scope=scope)}.",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
+            key_id=key.key_id if key is not None else None,
         )
     return key
 
@@ -151,28 +198,12 @@ def _sent_text() -> str | None:
     return request.headers.get(KEY_HEADER)
 
 
-def limit(key: ApiKey) -> None:
-    """Count one request of a key. Raises Refused where it has asked more than its limit."""
-    policy: Policy = current_app.extensions["policy"]
-    limits: RateLimits = current_app.extensions["rate_limits"]
-    per_minute = key.requests_per_minute or policy.api_requests_per_minute
-    seconds = limits.take(key.key_id, per_minute)
-    if seconds > 0:
-        raise Refused(
-            429,
-            "too-many-requests",
-            f"The key {key.key_name} may ask {per_minute} answers a minute.",
-            "Wait as long as Retry-After says, or ask the operators for a higher limit.",
-            retry_after=math.ceil(seconds),
-        )
-
-
 def _charge(response: Response) -> Response:
     """A batch costs as much as its rows asked one by one."""
     caller: ApiKey | None = g.get("caller")
     further = len(g.get("answered", ())) - 1
     if caller is not None and further > 0:
-        current_app.extensions["rate_limits"].charge(caller.key_id, further)
+        door().charge(caller, further)
     return response
 
 

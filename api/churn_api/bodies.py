@@ -51,7 +51,7 @@ def parse_json(body: bytes, next_step: str) -> Any:
 
 def read_one_customer() -> tuple[str | None, dict[str, Any]]:
     """The customer id and the known fields of the one customer that a request is about."""
-    if request.mimetype != "application/json":
+    if not is_json(request.content_type):
         raise Problem(
             415,
             "not-json",
@@ -62,6 +62,11 @@ def read_one_customer() -> tuple[str | None, dict[str, Any]]:
         return customer_of(parse_json(read_body(MAXIMUM_BODY_BYTES, SMALLER), ONE_CUSTOMER))
     except BadRecord as bad:
         raise invalid(*bad.errors) from bad
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a body of that Content-Type is declared as JSON, whatever parameters it has."""
+    return content_type is not None and content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 class BadRecord(ValueError):

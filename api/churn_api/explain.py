@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from flask import Blueprint
+from flask import Blueprint, g
 from pydantic import BaseModel, Field
 
 from churn_api.auth import needs
@@ -43,7 +43,7 @@ def explain() -> dict[str, Any]:
     served = models_now()(customer_id)
     [scored] = score(served, [record])
     remember(served.version, [(customer_id, record, scored)])
-    return answer_of(customer_id, scored, served.version) | {
+    return answer_of(customer_id, scored, served.version, g.request_id) | {
         "scale": "probability" if served.model.kind == "random_forest" else "log odds",
         "expected": served.explainer.expected,
         "contributions": _contributions(served, record),

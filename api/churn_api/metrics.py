@@ -5,6 +5,7 @@ gunicorn.conf.py names PROMETHEUS_MULTIPROC_DIR, where each worker keeps its num
 
 import os
 import time
+from collections.abc import Iterable
 
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import (
@@ -64,8 +65,14 @@ def _count(response: Response) -> Response:
     """A label takes few values only: the route, not the path, and no method that somebody made up."""
     route = request.url_rule.rule if request.url_rule else "none"
     method = request.method if request.method in METHODS else "other"
-    _requests.labels(method, route, str(response.status_code)).inc()
-    _seconds.labels(route).observe(time.perf_counter() - g.counted_from)
-    for _customer_id, _record, _probability, risk_level in g.get("answered", ()):
-        _predictions.labels(risk_level).inc()
+    risk_levels = [risk_level for _customer_id, _record, _probability, risk_level in g.get("answered", ())]
+    count(method, route, response.status_code, time.perf_counter() - g.counted_from, risk_levels)
     return response
+
+
+def count(method: str, route: str, status: int, seconds: float, risk_levels: Iterable[str]) -> None:
+    """Count an answer, the seconds that it took, and the customers that it scored."""
+    _requests.labels(method, route, str(status)).inc()
+    _seconds.labels(route).observe(seconds)
+    for risk_level in risk_levels:
+        _predictions.labels(risk_level).inc()

@@ -5,12 +5,14 @@ from typing import Any
 from flask import Blueprint, g
 from pydantic import BaseModel, ConfigDict, Field
 
+from churn.core.api_keys import Scope
 from churn.policy import Action, RiskLevel
 from churn_api.arms import ask
 from churn_api.auth import needs
 from churn_api.bodies import read_one_customer
 from churn_api.scoring import Scored, remember, score
 
+SCOPE: Scope = "predict"
 blueprint = Blueprint("predict", __name__)
 
 
@@ -41,16 +43,16 @@ class Prediction(BaseModel):
 
 @blueprint.post("/predict")
 @blueprint.post("/v1/predict")
-@needs("predict")
+@needs(SCOPE)
 def predict() -> dict[str, Any]:
     """Score one customer; fields left out are unknown to the model, and the answer lists them."""
     customer_id, record = read_one_customer()
     served, scored = ask(customer_id, lambda asked: score(asked, [record])[0], lambda said: said.churn_probability)
     remember(served.version, [(customer_id, record, scored)])
-    return answer_of(customer_id, scored, served.version)
+    return answer_of(customer_id, scored, served.version, g.request_id)
 
 
-def answer_of(customer_id: str | None, scored: Scored, model_version: int) -> dict[str, Any]:
+def answer_of(customer_id: str | None, scored: Scored, model_version: int, request_id: str) -> dict[str, Any]:
     """One customer's answer; the id is in it where one was sent."""
-    answer = scored.answer() | {"model_version": model_version, "request_id": g.request_id}
+    answer = scored.answer() | {"model_version": model_version, "request_id": request_id}
     return answer if customer_id is None else answer | {"customer_id": customer_id}

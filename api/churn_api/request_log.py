@@ -83,9 +83,13 @@ def _too_slow(_error: ClientDisconnected) -> Response:
 
 def _begin() -> None:
     """Take the caller's request id where it is harmless, or make one."""
-    given = request.headers.get(REQUEST_ID, "")
-    g.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = request_id(request.headers.get(REQUEST_ID))
     g.began = time.perf_counter()
+
+
+def request_id(given: str | None) -> str:
+    """The id of a request that came with `given`."""
+    return given if given and _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _end(response: Response) -> Response:
@@ -93,22 +97,41 @@ def _end(response: Response) -> Response:
     present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - headers iterate as pairs
     response.headers.extend([header for header in SECURITY_HEADERS.items() if header[0].lower() not in present])
     quiet = request.path == "/health" and response.status_code == 200
-    level = logging.DEBUG if quiet else logging.INFO
-    if logger.isEnabledFor(level):  # made here: `log` would look for the caller's line in the stack, for nothing
-        fields = {"request": _fields(response)}
-        logger.handle(logger.makeRecord(logger.name, level, "", 0, "answered", (), None, extra=fields))
+    caller: ApiKey | None = g.get("caller")
+    write_line(
+        g.request_id,
+        request.method,
+        request.url_rule.rule if request.url_rule else request.path[:MAXIMUM_PATH],
+        response.status_code,
+        time.perf_counter() - g.began,
+        g.get("model_version"),
+        caller.key_name if caller is not None else None,
+        logging.DEBUG if quiet else logging.INFO,
+    )
     return response
 
 
-def _fields(response: Response) -> dict[str, Any]:
-    """What is logged: the route rather than the path where there is one, for a path may name a customer."""
-    caller: ApiKey | None = g.get("caller")
-    return {
-        "request_id": g.request_id,
-        "method": request.method,
-        "path": request.url_rule.rule if request.url_rule else request.path[:MAXIMUM_PATH],
-        "status": response.status_code,
-        "milliseconds": round((time.perf_counter() - g.began) * 1000, 2),
-        "model_version": g.get("model_version"),
-        "key": caller.key_name if caller is not None else None,
+def write_line(
+    request_id: str,
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    model_version: int | None,
+    key_name: str | None,
+    level: int = logging.INFO,
+) -> None:
+    """Log an answered request. `path` is the route where there is one: a path may name a customer."""
+    if not logger.isEnabledFor(level):
+        return
+    fields = {
+        "request_id": request_id,
+        "method": method,
+        "path": path,
+        "status": status,
+        "milliseconds": round(seconds * 1000, 2),
+        "model_version": model_version,
+        "key": key_name,
     }
+    # Made here: `log` would look for the caller's line in the stack, for nothing.
+    logger.handle(logger.makeRecord(logger.name, level, "", 0, "answered", (), None, extra={"request": fields}))

@@ -50,27 +50,66 @@ def models_now() -> Callable[[str | None], Served]:
 
 
 def score(served: Served, records: Sequence[Record]) -> list[Scored]:
-    """Score customers that keep the contract, in order; each gets what it would get alone."""
-    policy: Policy = current_app.extensions["policy"]
-    matrix = served.model.encoder.encode_records(records)
-    probabilities = served.engine.probabilities(matrix)
-    deciles = deciles_of(served, probabilities)
-    reasons = _reasons(served, policy, matrix, deciles)
-    unknown = _unknown_fields(served, matrix)
-    return [
-        _scored(policy, *row)
-        for row in zip(records, probabilities.tolist(), deciles.tolist(), reasons, unknown, strict=True)
-    ]
+    """Score customers with what the app of this request has; see Scorer."""
+    scorer: Scorer = current_app.extensions["scorer"]
+    return scorer.score_each(served, records) if len(records) == 1 else scorer.score_batch(served, records)
 
 
-def deciles_of(served: Served, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The decile (n,) that each probability has in the published run, or in the model's reference before any run.
+@dataclass(frozen=True)
+class Scorer:
+    """Says of customers that keep the contract, in order, what the policy and the last night make of their scores."""
 
-    1 is the highest risk. The same as the view crm.churn_scores reckons.
-    """
-    night: Night = current_app.extensions["night"]
-    cuts = night.percentile_cuts if night.percentile_cuts is not None else served.percentile_cuts
-    return 10 - cuts.searchsorted(probabilities, side="right") // 10
+    policy: Policy
+    night: Night
+
+    def score_each(self, served: Served, records: Sequence[Record]) -> list[Scored]:
+        """Of customers who are asked about one by one: each has reasons."""
+        return self._score(served, records, _reasons_of_each)
+
+    def score_batch(self, served: Served, records: Sequence[Record]) -> list[Scored]:
+        """Of customers of one request: reasons for all whose model explains fast, else for the top deciles."""
+        return self._score(served, records, self._reasons_of_most)
+
+    def _score(self, served: Served, records: Sequence[Record], reasons_of: "ReasonsOf") -> list[Scored]:
+        matrix = served.model.encoder.encode_records(records)
+        probabilities = served.engine.probabilities(matrix)
+        deciles = self._deciles(served, probabilities)
+        reasons = reasons_of(served, matrix, deciles)
+        unknown = _unknown_fields(served, matrix)
+        rows = zip(records, probabilities.tolist(), deciles.tolist(), reasons, unknown, strict=True)
+        return [_scored(self.policy, *row) for row in rows]
+
+    def _deciles(self, served: Served, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The decile (n,) that each probability has in the published run, or in the model's reference before any run.
+
+        1 is the highest risk. The same as the view crm.churn_scores reckons.
+        """
+        cuts = self.night.percentile_cuts
+        cuts = cuts if cuts is not None else served.percentile_cuts
+        return 10 - cuts.searchsorted(probabilities, side="right") // 10
+
+    def _reasons_of_most(self, served: Served, matrix: Matrix, deciles: NDArray[np.int64]) -> list[list[str] | None]:
+        wanted = np.full(len(matrix), served.explainer.is_fast)
+        wanted |= deciles <= self.policy.reasons_top_deciles
+        rows = np.flatnonzero(wanted)
+        chosen = np.ascontiguousarray(matrix[rows])
+        found = top_reasons(served.model.encoder, chosen, served.explainer.contributions(chosen))
+        reasons: list[list[str] | None] = [None] * len(matrix)
+        for place, row in enumerate(rows.tolist()):
+            reasons[row] = found.of(place)
+        return reasons
+
+
+ReasonsOf = Callable[[Served, Matrix, NDArray[np.int64]], Sequence[list[str] | None]]
+
+
+def _reasons_of_each(served: Served, matrix: Matrix, _deciles: NDArray[np.int64]) -> list[list[str]]:
+    explainer, encoder = served.explainer, served.model.encoder
+    if explainer.is_fast:
+        moved = explainer.contributions(matrix)
+    else:  # many rows would take the long way
+        moved = np.vstack([explainer.of_one(matrix[place : place + 1]) for place in range(len(matrix))])
+    return [reasons_of_one(encoder, *row) for row in zip(matrix, moved, strict=True)]
 
 
 def remember(model_version: int, rows: Sequence[tuple[str | None, Record, Scored]]) -> None:
@@ -86,21 +125,6 @@ def _scored(
 ) -> Scored:
     risk_level = policy.risk_level(probability)
     return Scored(probability, risk_level, decile, reasons, recommend(record, risk_level, policy), unknown)
-
-
-def _reasons(served: Served, policy: Policy, matrix: Matrix, deciles: NDArray[np.int64]) -> Sequence[list[str] | None]:
-    """Reasons for everybody who is asked about alone or whose model explains fast; else for the top deciles."""
-    if len(matrix) == 1:
-        return [reasons_of_one(served.model.encoder, matrix[0], served.explainer.of_one(matrix)[0])]
-    wanted = np.full(len(matrix), served.explainer.is_fast)
-    wanted |= deciles <= policy.reasons_top_deciles
-    rows = np.flatnonzero(wanted)
-    chosen = np.ascontiguousarray(matrix[rows])
-    found = top_reasons(served.model.encoder, chosen, served.explainer.contributions(chosen))
-    reasons: list[list[str] | None] = [None] * len(matrix)
-    for place, row in enumerate(rows.tolist()):
-        reasons[row] = found.of(place)
-    return reasons
 
 
 def _unknown_fields(served: Served, matrix: Matrix) -> list[list[str]]:

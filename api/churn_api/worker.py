@@ -1,8 +1,9 @@
 """gunicorn's threaded worker, but for four things: short requests, slow callers, lingering callers and its end.
 
-- **Short requests** on a kept connection are answered in the worker's own loop as soon as they are there as a whole. A
+- **Short requests** on a kept connection are answered in the worker's own loop as soon as they are there as a whole: a
   prediction takes a fraction of a millisecond, less than it costs to hand it to a thread and back under the
-  interpreter's lock. What is not whole, or may take longer, goes to the threads.
+  interpreter's lock. All that wait at one moment are scored together and without Flask (churn_api.at_once); those that
+  cannot be simply answered go through Flask. What is not whole, or may take longer, goes to the threads.
 - **Slow callers**: a request is read by a thread that waits for its bytes; gunicorn itself bounds the wait for the
   first byte only, so a caller who sends one byte a second would hold the thread for ever. Here the reading side of
   such a connection is shut: the thread sees the end of the request, answers that it was too slow, and is free. Each
@@ -19,6 +20,7 @@ import select
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -26,7 +28,9 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from churn_api.answered_at_once import LARGEST, WholeAnswer, is_short
+from churn_api.at_once import AtOnce
+from churn_api.short_requests import LARGEST, ShortRequest, read_short
+from churn_api.whole_answer import WholeAnswer
 
 READ_SECONDS = float(os.environ.get("CHURN_API_READ_SECONDS") or 10)
 HOLD_SECONDS = 60.0  # after which a caller who does not take the answer is cut off
@@ -39,6 +43,7 @@ class BoundedWorker(ThreadWorker):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._began: dict[TConn, float] = {}  # connections in a thread, and since when
+        self._short: list[tuple[TConn, ShortRequest]] = []  # found by the look at the sockets that is under way
 
     def handle(self, conn: TConn) -> Any:
         """Handle a request; runs in a thread, or in the loop for a short one."""
@@ -59,28 +64,36 @@ class BoundedWorker(ThreadWorker):
 
     def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
         """A kept connection has something to read: a short request, or work for a thread."""
-        if not self._has_short_request(conn):
+        short = _peek_short_request(conn)
+        if short is None:
             super().on_client_socket_readable(conn, client)
-            return
-        self.keepalived_conns.remove(conn)
-        stays = False
-        with suppress(Exception):  # as in a thread: what even gunicorn did not foresee costs its connection, no more
-            stays = self.handle(conn) is True
-        if stays:
-            conn.sock.setblocking(False)
-            conn.set_timeout()
-            self.keepalived_conns.append(conn)
         else:
-            self.poller.unregister(client)
-            self._leave(conn)
+            self._short.append((conn, short))
 
-    def _has_short_request(self, conn: TConn) -> bool:
-        """Whether a short request waits on the socket, and the caller takes what is sent."""
-        try:
-            came = conn.sock.recv(LARGEST, socket.MSG_PEEK)
-            return is_short(came) and not conn.parser.unreader.buf.tell() and _takes_an_answer(conn.sock)
-        except OSError:
-            return False
+    def _answer_short_requests(self, found: Sequence[tuple[TConn, ShortRequest]]) -> None:
+        """Answer together what can be answered so, and the others one by one."""
+        answers: Sequence[bytes | None] = [None] * len(found)
+        if self.alive and len(self.keepalived_conns) < self.max_keepalived:
+            at_once: AtOnce = self.wsgi.extensions["at_once"]
+            try:
+                answers = at_once.answer([short for _, short in found])
+            except Exception:  # whatever it is, the framework answers: one by one, and each with its own error
+                self.log.exception("Short requests could not be answered together.")
+        for (conn, short), answer in zip(found, answers, strict=True):
+            self.keepalived_conns.remove(conn)
+            if self._handle_in_loop(conn) if answer is None else _send(conn, short, answer):
+                conn.sock.setblocking(False)
+                conn.set_timeout()
+                self.keepalived_conns.append(conn)
+            else:
+                self.poller.unregister(conn.sock)
+                self._leave(conn)
+
+    def _handle_in_loop(self, conn: TConn) -> bool:
+        """Whether the connection stays, after gunicorn and Flask have answered its request."""
+        with suppress(Exception):  # as in a thread: what even gunicorn did not foresee costs its connection, no more
+            return self.handle(conn) is True
+        return False
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept connections or not, as gunicorn says; at the end those that have been made are accepted first."""
@@ -117,6 +130,9 @@ class BoundedWorker(ThreadWorker):
         """Wait for less long than gunicorn would, so that what follows each wait is in time: also at the end, where a
         worker with an idle connection would otherwise wait until it is killed, with its log unwritten."""
         super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS))
+        found, self._short = self._short, []
+        if found:
+            self._answer_short_requests(found)
 
     def murder_pending(self) -> None:
         """Close connections without a request, as gunicorn does, and end the reading of those that are too slow."""
@@ -127,6 +143,24 @@ class BoundedWorker(ThreadWorker):
                 _shut(conn, socket.SHUT_RDWR)
             elif now - began > READ_SECONDS:
                 _shut(conn, socket.SHUT_RD)
+
+
+def _peek_short_request(conn: TConn) -> ShortRequest | None:
+    """The short request that waits on the socket, where the caller takes what is sent; it stays there."""
+    try:
+        came = conn.sock.recv(LARGEST, socket.MSG_PEEK)
+        short = read_short(came) if not conn.parser.unreader.buf.tell() else None
+        return short if short is not None and _takes_an_answer(conn.sock) else None
+    except OSError:
+        return None
+
+
+def _send(conn: TConn, short: ShortRequest, answer: bytes) -> bool:
+    """Take the request from the socket and send its answer; False where the caller is gone."""
+    try:
+        return len(conn.sock.recv(short.size)) == short.size and conn.sock.send(answer) == len(answer)
+    except OSError:
+        return False
 
 
 def _has_caller(listener: Any) -> bool:

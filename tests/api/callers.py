@@ -40,7 +40,7 @@ def api_over(registry: TestRegistry, database: TestDatabase, policy_file: Path |
     try:
         yield app
     finally:
-        app.extensions["key_ring"].stop()
+        app.extensions["door"].ring.stop()
         app.extensions["production"].stop()
         if app.extensions["arms"].challenger is not None:
             app.extensions["arms"].challenger.stop()

@@ -3,6 +3,7 @@
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,7 @@ from churn.platform.ports import LOOPBACK
 from churn.policy import Policy
 from churn.registry import MODEL_NAME, PRODUCTION_ALIAS, Registry
 from churn.services import Services
-from churn.settings import Settings
+from churn.settings import PROJECT, Settings
 from churn_api.app import create_app
 from churn_api.night import Night
 from churn_api.production import FollowedModel
@@ -131,10 +132,23 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def gunicorn(registry: TestRegistry, tmp_path: Path) -> Iterator[Server]:
     """The API under gunicorn as it is deployed, on a free port of loopback."""
+    with under_gunicorn(registry, tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def under_gunicorn(
+    registry: TestRegistry, folder: Path, configuration: str = "api/gunicorn.conf.py"
+) -> Iterator[Server]:
+    """The API under gunicorn, on a free port of loopback."""
     port = random_free_port()
-    command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"]
-    environment = {"CHURN_API_BIND": f"{LOOPBACK}:{port}", "CHURN_MLFLOW_TRACKING_URI": registry.server.url}
-    server = Server(command, f"http://{LOOPBACK}:{port}", tmp_path / "api.log", environment)
+    command = [sys.executable, "-m", "gunicorn", "--config", configuration]
+    environment = {
+        "CHURN_API_BIND": f"{LOOPBACK}:{port}",
+        "CHURN_MLFLOW_TRACKING_URI": registry.server.url,
+        "PYTHONPATH": str(PROJECT),
+    }
+    server = Server(command, f"http://{LOOPBACK}:{port}", folder / "api.log", environment)
     try:
         yield server.start()
     finally:

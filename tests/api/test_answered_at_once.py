@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from churn.platform.ports import LOOPBACK
-from churn_api.answered_at_once import LARGEST, WholeAnswer, is_short
+from churn_api.short_requests import LARGEST, read_short
+from churn_api.whole_answer import WholeAnswer
 from tests.api.conftest import VERBATIM
 from tests.api.test_gunicorn import wait_for_both_workers
 from tests.benchmarks.wire import CutOff, Wire, request_of
@@ -33,6 +35,18 @@ WHOLE = request_of(ADDRESS, "/v1/predict", BODY, {})
         WHOLE.replace(b"/v1/predict", b"/v1/predict/batch"),
         WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
         WHOLE.replace(b"POST", b"GET"),
+        WHOLE.replace(b"/v1/predict", b"/v1/predict?a=b"),
+        WHOLE.replace(b"Host:", b"Host :"),
+        WHOLE.replace(b"Host:", b"X_Host:"),
+        WHOLE.replace(b"Host: ", b"Host: \x00"),
+        WHOLE.replace(b"Host: ", b"Host: \xe4"),
+        WHOLE.replace(b"Host: x", b"Host: x\r\n  folded"),
+        WHOLE.replace(b"\r\n", b"\n"),
+        request_of(ADDRESS, "/v1/predict", BODY, {"host": "twice"}),
+        request_of(ADDRESS, "/v1/predict", BODY, {"content-length": str(len(BODY))}),
+        request_of(ADDRESS, "/v1/predict", BODY, {"Content-Length": f"+{len(BODY)}"}),
+        request_of(ADDRESS, "/v1/predict", BODY, {"Upgrade": "h2c"}),
+        request_of(ADDRESS, "/v1/predict", BODY, {f"X-{number}": "x" for number in range(50)}),
         request_of(ADDRESS, "/v1/predict", BODY, {"Transfer-Encoding": "chunked"}),
         request_of(ADDRESS, "/v1/predict", BODY, {"Expect": "100-continue"}),
         request_of(ADDRESS, "/v1/predict", BODY, {"Content-Length ": "3"}).replace(b"Length ", b"Length"),
@@ -41,9 +55,11 @@ WHOLE = request_of(ADDRESS, "/v1/predict", BODY, {})
     ],
 )
 def test_only_one_whole_request_without_anything_unusual_is_short(unusual: bytes) -> None:
-    assert is_short(WHOLE)
-    assert is_short(WHOLE.replace(b"Content-Length", b"content-length"))
-    assert not is_short(unusual)
+    short = read_short(WHOLE)
+    assert short is not None
+    assert (short.route, short.body, short.size) == ("/v1/predict", BODY, len(WHOLE))
+    assert read_short(WHOLE.replace(b"Content-Length: ", b"content-LENGTH:\t")) == replace(short, size=short.size)
+    assert read_short(unusual) is None
 
 
 def test_an_answer_leaves_in_one_piece_and_a_large_one_in_several() -> None:

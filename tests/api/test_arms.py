@@ -1,6 +1,7 @@
 """A/B and shadow: who answers whom, what is logged of it, and what the comparison says once outcomes have settled."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +27,10 @@ from churn.policy import Policy
 from churn.registry import MODEL_NAME, STAGING_ALIAS
 from churn.services import Services
 from churn_api.arms import Arms
+from churn_api.short_requests import read_short
 from tests.api.callers import api_over, logged, wait_until
 from tests.api.conftest import VERBATIM, TestRegistry
+from tests.benchmarks.wire import request_of
 from tests.conftest import TestDatabase
 from tests.jobs import admit_simulated, with_changes
 
@@ -94,6 +97,13 @@ def test_half_of_the_customers_are_answered_by_the_challenger_and_always_the_sam
     }
     for row in rows:
         assert row["churn_probability"] == staged.models[row["model_version"]].predict_record(VERBATIM)
+
+
+def test_where_customers_are_divided_nobody_is_answered_without_the_framework(split: Flask, app: Flask) -> None:
+    asked = read_short(request_of(("x", 80), "/v1/predict", json.dumps(VERBATIM).encode(), {}))
+    assert asked is not None
+    assert split.extensions["at_once"].answer([asked]) == [None]
+    assert app.extensions["at_once"].answer([asked]) != [None]
 
 
 def test_without_an_id_the_request_decides(split: Flask) -> None:

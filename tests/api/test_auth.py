@@ -123,7 +123,7 @@ def test_a_revoked_key_is_refused_within_seconds_and_the_door_does_not_open(
 
 def test_an_expired_key_is_refused(guarded: Flask, pipeline: Database) -> None:
     short = issue(pipeline, "short", valid_for=timedelta(seconds=-1))
-    guarded.extensions["key_ring"].look()
+    guarded.extensions["door"].ring.look()
     problem(ask(guarded.test_client(), bearer(short)), 401)
 
 
@@ -136,7 +136,7 @@ def test_without_any_key_ever_made_it_answers_as_on_a_machine_of_ones_own(
 
 def test_a_key_has_its_limit_and_is_told_how_long_to_wait(guarded: Flask, pipeline: Database) -> None:
     slow = issue(pipeline, "slow", requests_per_minute=6)
-    guarded.extensions["key_ring"].look()
+    guarded.extensions["door"].ring.look()
     client = guarded.test_client()
     assert ask(client, bearer(slow)).status_code == 200
     response = ask(client, bearer(slow))
@@ -163,7 +163,7 @@ def test_a_bucket_gives_its_rate_and_a_batch_costs_its_rows() -> None:
 def test_known_keys_go_on_while_the_database_is_away_and_unknown_ones_are_not_judged(
     guarded: Flask, churn_database: TestDatabase, key: str
 ) -> None:
-    ring: KeyRing = guarded.extensions["key_ring"]
+    ring: KeyRing = guarded.extensions["door"].ring
     ring._database = Database(AWAY)
     wait_until(lambda: ring.known is not None and not ring.known.is_current)
     client = guarded.test_client()

@@ -14,19 +14,16 @@ from typing import Any
 
 FOLDER = "CHURN_BENCH_STAGES"
 WARM_UP = 100  # requests of a worker that are not counted
-WAIT, READ, WRITE = "wait for a thread", "gunicorn: read and parse HTTP", "gunicorn: WSGI, write the answer"
-FLASK, IDENTITY, KEY = "Flask: contexts, routing, dispatch", "request id, clocks", "API key and its limit"
-BODY, ENCODE, SCORE = "read and validate the body", "encode", "score (compiled trees, calibration)"
-EXPLAIN, WORDS = "explain (exact Shapley values)", "reasons in words"
-REST, JSON, KEEP = "decile, action, unknown fields", "answer as JSON", "request log: queue it"
-METRICS, LINE = "metrics", "headers and log line"
-STAGES = (
-    WAIT, READ, FLASK, IDENTITY, KEY, BODY, ENCODE, SCORE, EXPLAIN, WORDS, REST, JSON, KEEP, METRICS, LINE, WRITE,
-)  # fmt: skip
+FIND, LOOP, WRITE = "find the request on its socket", "the loop, the groups, the headers", "send the answer"
+IDENTITY, KEY, BODY = "request id", "API key and its limit", "read and validate the body"
+ENCODE, SCORE, EXPLAIN = "encode", "score (compiled trees, calibration)", "explain (exact Shapley values)"
+WORDS, REST, JSON = "reasons in words", "decile, action, unknown fields", "answer as JSON"
+KEEP, METRICS, LINE = "request log: queue it", "metrics", "log line"
+STAGES = (FIND, KEY, IDENTITY, BODY, ENCODE, SCORE, EXPLAIN, WORDS, REST, JSON, KEEP, METRICS, LINE, WRITE, LOOP)
 
 
 class StageClock:
-    """Adds up the own time of stages over requests; a thread works on one request at a time."""
+    """Adds up the own time of stages over requests, which a thread works on in groups."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -36,7 +33,7 @@ class StageClock:
         self.seconds: dict[str, float] = {}
 
     def stage(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function with its own time added to a stage of the request that the thread works on."""
+        """The function with its own time added to a stage of the group that the thread works on."""
 
         @wraps(function)
         def timed(*arguments: Any, **named: Any) -> Any:
@@ -54,26 +51,23 @@ class StageClock:
         return timed
 
     def add(self, name: str, seconds: float) -> None:
-        """Add to a stage of the thread's request."""
-        request = self._local.request
-        request[name] = request.get(name, 0.0) + seconds
+        """Add to a stage of the thread's group."""
+        group = self._local.group
+        group[name] = group.get(name, 0.0) + seconds
 
-    def begin(self) -> None:
-        """A request begins in this thread."""
-        self._local.request = {}
-
-    def end(self) -> None:
-        """It has ended: count it, unless it is among the first."""
+    def end(self, request_count: int) -> None:
+        """So many requests of the thread have been answered: count them, unless they are among the first."""
+        group, self._local.group = self._local.group, {}
         with self._lock:
-            self._seen += 1
+            self._seen += request_count
             if self._seen > WARM_UP:
-                self.count += 1
-                for name, seconds in self._local.request.items():
+                self.count += request_count
+                for name, seconds in group.items():
                     self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def _stack(self) -> list[float]:
         if not hasattr(self._local, "stack"):
-            self._local.stack, self._local.request = [], {}
+            self._local.stack, self._local.group = [], {}
         stack: list[float] = self._local.stack
         return stack
 

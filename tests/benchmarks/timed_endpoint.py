@@ -5,7 +5,6 @@ The endpoint's own functions are timed where they are looked up; nothing in the 
 
 import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
@@ -14,26 +13,8 @@ from typing import Any
 from gunicorn.config import KNOWN_SETTINGS
 
 from churn.settings import PROJECT
-from tests.benchmarks.endpoint_stages import (
-    BODY,
-    ENCODE,
-    EXPLAIN,
-    FLASK,
-    FOLDER,
-    IDENTITY,
-    JSON,
-    KEEP,
-    KEY,
-    LINE,
-    METRICS,
-    READ,
-    REST,
-    SCORE,
-    WAIT,
-    WORDS,
-    WRITE,
-    StageClock,
-)
+from tests.benchmarks import endpoint_stages as stages
+from tests.benchmarks.endpoint_stages import StageClock
 
 CONFIGURATION = run_path(str(PROJECT / "api" / "gunicorn.conf.py"))
 globals().update({each.name: CONFIGURATION[each.name] for each in KNOWN_SETTINGS if each.name in CONFIGURATION})
@@ -45,62 +26,57 @@ def post_worker_init(worker: Any) -> None:
     """Put the clock around everything, once the worker has its app."""
     CONFIGURATION["post_worker_init"](worker)
     _time_worker(worker)
-    app = worker.wsgi
-    _time_functions()
-    _time_hooks(app)
-    app.wsgi_app = clock.stage(FLASK, app.wsgi_app)
-    app.make_response = clock.stage(JSON, app.make_response)
-    production = app.extensions["production"]
-    served = production.served
-    production.served = replace(
-        served,
-        engine=replace(served.engine, probabilities=clock.stage(SCORE, served.engine.probabilities)),
-        explainer=replace(served.explainer, of_one=clock.stage(EXPLAIN, served.explainer.of_one)),
-    )
+    _time_steps()
+    _time_app(worker.wsgi)
 
 
 def _time_worker(worker: Any) -> None:
-    enqueue, handle = worker.enqueue_req, clock.stage(READ, worker.handle)
-    came: dict[Any, float] = {}
+    from churn_api import worker as module
 
-    def enqueue_req(conn: Any) -> None:
-        came[conn] = time.perf_counter()
-        enqueue(conn)
+    module._peek_short_request = clock.stage(stages.FIND, module._peek_short_request)
+    module._send = clock.stage(stages.WRITE, module._send)
+    answer = clock.stage(stages.LOOP, worker._answer_short_requests)
 
-    def timed_handle(conn: Any) -> Any:
-        now, is_first = time.perf_counter(), not conn.initialized
-        waited = now - came.pop(conn, now)  # the loop answers what is short itself
-        clock.begin()
-        clock.add(WAIT, waited)
-        try:
-            return handle(conn)
-        finally:
-            if not is_first:  # the first waits for its caller
-                clock.end()
+    def answer_and_end(found: Any) -> None:
+        answer(found)
+        clock.end(len(found))
 
-    worker.enqueue_req, worker.handle = enqueue_req, timed_handle
-    worker.handle_request = clock.stage(WRITE, worker.handle_request)
+    worker._answer_short_requests = answer_and_end
 
 
-def _time_functions() -> None:
+def _time_steps() -> None:
     from churn.core.features import FeatureEncoder
-    from churn_api import predict, scoring
+    from churn_api import at_once, metrics, request_log, scoring
 
-    predict.read_one_customer = clock.stage(BODY, predict.read_one_customer)
-    predict.score = clock.stage(REST, predict.score)
-    scoring.reasons_of_one = clock.stage(WORDS, scoring.reasons_of_one)
-    FeatureEncoder.encode_records = clock.stage(ENCODE, FeatureEncoder.encode_records)  # type: ignore[method-assign]
+    for owner, name, stage in (
+        (at_once, "parse_json", stages.BODY), (at_once, "customer_of", stages.BODY),
+        (at_once.AtOnce, "_body", stages.JSON), (at_once.AtOnce, "_note", stages.KEEP),
+        (request_log, "request_id", stages.IDENTITY), (request_log, "write_line", stages.LINE),
+        (metrics, "count", stages.METRICS), (FeatureEncoder, "encode_records", stages.ENCODE),
+        (scoring, "reasons_of_one", stages.WORDS), (scoring.Scorer, "score_each", stages.REST),
+    ):  # fmt: skip
+        setattr(owner, name, clock.stage(stage, getattr(owner, name)))
 
 
-def _time_hooks(app: Any) -> None:
-    """What runs before and after each view; a hook without a stage of its own would hide in Flask's."""
-    stages = {"_let_in": KEY, "_begin": IDENTITY, "_keep": KEEP, "_count": METRICS, "_end": LINE, "_charge": KEY}
-    for hooks in (app.before_request_funcs[None], app.after_request_funcs[None]):
-        hooks[:] = [clock.stage(stages[hook.__name__], hook) for hook in hooks]
+def _time_app(app: Any) -> None:
+    door, production = app.extensions["door"], app.extensions["production"]
+    door.holder_of = clock.stage(stages.KEY, door.holder_of)
+    door.has_room = clock.stage(stages.KEY, door.has_room)
+    served = production.served
+    engine, explainer = served.engine, served.explainer
+    production.served = replace(
+        served,
+        engine=replace(engine, probabilities=clock.stage(stages.SCORE, engine.probabilities)),
+        explainer=replace(
+            explainer,
+            of_one=clock.stage(stages.EXPLAIN, explainer.of_one),
+            contributions=clock.stage(stages.EXPLAIN, explainer.contributions),
+        ),
+    )
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Leave what was found, then end as the project's configuration says."""
     found = {"count": clock.count, "seconds": clock.seconds}
-    (Path(os.environ[FOLDER]) / f"{worker.pid}.json").write_text(json.dumps(found), "utf-8")
+    (Path(os.environ[stages.FOLDER]) / f"{worker.pid}.json").write_text(json.dumps(found), "utf-8")
     CONFIGURATION["worker_exit"](server, worker)

@@ -15,7 +15,7 @@ from flask.sessions import SecureCookieSessionInterface
 from churn.core.api_keys import ApiKey
 from churn.errors import ConfigurationError
 from churn.settings import Settings
-from churn_api.auth import cannot_tell, holder, known_keys, limit
+from churn_api.auth import cannot_tell, door, holder
 from churn_api.problems import Problem
 
 SESSION_HOURS = 12  # a working day; then its owner signs in again
@@ -90,7 +90,7 @@ def require_secret() -> None:
 
 def require_session() -> None:
     """Let the owner of an active key in, or anyone where no key was ever made. Raises NotSignedIn, Refused."""
-    known = known_keys()
+    known = door().known_keys()
     g.caller = None
     if known is None:
         return
@@ -101,7 +101,7 @@ def require_session() -> None:
         session.clear()
         raise NotSignedIn
     g.caller = key
-    limit(key)
+    door().limit(key)
 
 
 def require_token() -> None:
@@ -122,7 +122,7 @@ def token() -> str:
 
 def sign_in(text: str) -> None:
     """Begin a session of the owner of a key. Raises Refused where it is not valid or lacks the scope."""
-    known = known_keys()
+    known = door().known_keys()
     session.clear()
     if known is not None:
         key = holder(known, text, SCOPE)
