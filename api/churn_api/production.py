@@ -15,12 +15,13 @@ from typing import Literal
 from churn.errors import ArtifactRejected, ChurnError, NoProductionModel, RegistryUnavailable
 from churn.records import ModelVersion
 from churn.registry import PRODUCTION_ALIAS, Registry
-from churn_api.following import SECONDS_BETWEEN_LOOKS, Follower
+from churn_api.following import Follower
 from churn_api.metrics import model_is_used
 from churn_api.served import Served, prepare
 
 __all__ = ["FollowedModel", "Served", "Standing"]
 
+SECONDS_BETWEEN_LOOKS = 2.0  # a promotion waits so long, and a fifth more, at most
 RETRY_REJECTED_SECONDS = 60.0
 
 RegistryState = Literal[

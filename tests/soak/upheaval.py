@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from churn.errors import RegistryUnavailable
-from churn_api.following import JITTER, SECONDS_BETWEEN_LOOKS
+from churn_api.following import JITTER
+from churn_api.production import SECONDS_BETWEEN_LOOKS
 from tests.soak.callers import Answered, Callers, Failed
 from tests.soak.place import Place
 from tests.soak.timeline import Timeline
 
 SECONDS_BETWEEN_MOVES = 5.0
 CALLERS = 50
-# A worker looks every 5 s, a fifth more or less, and then loads: on a busy machine that takes its time too.
+# A worker looks every 2 s, a fifth more or less, and then loads: on a busy machine that takes its time too.
 FOLLOW_SECONDS = SECONDS_BETWEEN_LOOKS * (1 + JITTER) + 9.0
 WARM_SHARE = 1 / 3  # of a soak: every version was loaded, every buffer has had its size
 MEMORY_GROWTH = 0.10  # of a worker's memory after warming up
