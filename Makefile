@@ -203,7 +203,7 @@ ci: ## what continuous integration runs
 performance-test: .venv/installed-dev ## the benchmarks at 100 k customers (some minutes)
 	@$(BIN)/python -m tests.benchmarks --sizes 100000 $(BENCH)
 
-security-scan: .venv-checks/installed ## bandit, detect-secrets, pip-audit, checkov: clean, or explained in place
+security-scan: .venv/installed-dev .venv-checks/installed ## bandit, detect-secrets, pip-audit, checkov: clean, or explained in place
 	@.venv-checks/bin/python tests/security_scan.py
 
 bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent
+BESIDE = PROJECT / ".venv" / "bin"  # where detect-secrets is: see tests/requirements-checks.in
 LOCKS = ("requirements.txt", "api/requirements.txt", "requirements-dev.txt")
 QUIET = ("--quiet", "--compact", "--skip-download")
 CODE = ("include", "api", "dags", "plugins")
@@ -26,6 +27,7 @@ NOT_SECRET = (
     r"PASSWORD(S_FILE)? = \"[A-Z_]+\"",  # the name of a variable
     r"secret_key +:?= \"none\"",  # of an emulated account
     r"drawn-by-a-cloud",
+    r"secrets = \"passwords and connections\"",  # what a key is for
 )
 # Their subject is what passes for a secret: they are full of what does not.
 ABOUT_SECRETS = r"tests/unit/test_(env_file|secret_rules)\.py"
@@ -58,7 +60,9 @@ def detect_secrets() -> None:
     """Every tracked file; each finding names file, line and kind."""
     files = subprocess.run(["git", "ls-files"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout.split()
     excused = [word for pattern in NOT_SECRET for word in ("--exclude-lines", pattern)]
-    found = json.loads(run("detect-secrets", "scan", "--exclude-files", ABOUT_SECRETS, *excused, *files))["results"]
+    found = json.loads(run(BESIDE / "detect-secrets", "scan", "--exclude-files", ABOUT_SECRETS, *excused, *files))[
+        "results"
+    ]
     lines = [f"{file}:{each['line_number']} {each['type']}\n" for file, every in found.items() for each in every]
     if lines:
         raise subprocess.CalledProcessError(1, "detect-secrets", "".join(lines), "")
@@ -89,10 +93,10 @@ def checkov() -> str | None:
     return None
 
 
-def run(tool: str, *arguments: str) -> str:
-    """Run a tool of this environment. Raises CalledProcessError with what it found."""
+def run(tool: str | Path, *arguments: str) -> str:
+    """Run a tool, by its name one of this environment. Raises CalledProcessError with what it found."""
     done = subprocess.run(
-        [str(TOOLS / tool), *arguments], cwd=PROJECT, check=True, capture_output=True, text=True, env=dict(os.environ)
+        [TOOLS / tool, *arguments], cwd=PROJECT, check=True, capture_output=True, text=True, env=dict(os.environ)
     )
     return done.stdout
 
