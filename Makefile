@@ -48,8 +48,8 @@ $(AXE):
 install: .venv/installed ## make .venv with every pin
 	@echo "Installed. Next: make demo, or $(BIN)/churn --help"
 
-demo: .venv/installed ## run the whole job on this machine and leave the UIs up (DATA=file.csv for your own data)
-	@$(BIN)/churn demo $(if $(DATA),--data "$(DATA)")
+demo: .venv/installed ## run the whole job on this machine and leave the UIs up (DATA=file.csv for your own data, JSON=1)
+	@$(BIN)/churn demo $(if $(DATA),--data "$(DATA)") $(if $(JSON),--json)
 
 deploy-local: .venv/installed ## start the platform on this machine, without running anything
 	@$(BIN)/churn platform up
@@ -179,6 +179,9 @@ test-page: .venv/installed-dev $(AXE) ## the page at / in headless Chromium: ans
 	@$(CHROMIUM)
 	$(BIN)/pytest -q tests/page
 
+test-words: .venv/installed-dev ## the words of this list that are about the code: each does what it says
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/words
+
 test-containers: .venv/installed-dev ## build the images and run the whole job in the stack, with Docker or without
 	$(BIN)/pytest -q -x --capture=no tests/containers
 
@@ -191,8 +194,9 @@ test-terraform: .venv/installed-dev .venv-moto/installed .venv-checks/installed 
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/terraform
 
 test: .venv/installed-dev .venv-moto/installed $(AXE) ## everything, fast parts first, two suites at once
+	@$(CHROMIUM)
 	@$(MAKE) $(TWO_AT_ONCE) lint test-unit
-	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags test-page
+	@$(MAKE) $(TWO_AT_ONCE) test-e2e test-integration test-faults test-api test-dags test-words test-page
 
 test-coverage: .venv/installed-dev .venv-moto/installed ## which lines the unit and integration tests run
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) --cov=churn --cov-report=term-missing:skip-covered tests/unit tests/integration
@@ -209,9 +213,9 @@ security-scan: .venv/installed-dev .venv-checks/installed ## bandit, detect-secr
 bench: .venv/installed-dev ## the night beside what is usually written, at 100 k, 1 M and 10 M customers (half an hour)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
-screenshots: .venv/installed-dev ## take the README's pictures from the running platform
+screenshots: .venv/installed-dev ## take the README's pictures from the running platform (OUT=another folder)
 	@$(CHROMIUM)
-	$(BIN)/python docs/take_screenshots.py docs/images
+	$(BIN)/python docs/take_screenshots.py "$(or $(OUT),docs/images)"
 
 # What looks for weaknesses has pins of its own.
 .venv-checks/installed: tests/requirements-checks.txt .venv/installed
@@ -225,13 +229,13 @@ screenshots: .venv/installed-dev ## take the README's pictures from the running 
 	$(BIN)/uv pip sync --quiet --python .venv-moto/bin/python tests/requirements-moto.txt
 	@touch $@
 
-lock: .venv/installed-dev ## resolve the pins anew from the *.in files
+lock: .venv/installed-dev ## write the pins of the *.in files; those that still hold stay
 	$(RESOLVE) requirements.in -o requirements.txt
 	$(RESOLVE) requirements-dev.in -o requirements-dev.txt
 	$(RESOLVE) -c requirements.txt api/requirements.in -o api/requirements.txt
 	$(RESOLVE) tests/requirements-moto.in -o tests/requirements-moto.txt
 	$(RESOLVE) tests/requirements-checks.in -o tests/requirements-checks.txt
 
-clean: ## remove caches (never .local/)
+clean: ## remove caches (nothing below .local/ and .venv*/)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+	find . \( -path './.venv*' -o -path ./.local \) -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -57,10 +57,11 @@ class Stack:
         with self.env_file.open("a") as file:
             file.write("".join(f"{name}={value}\n" for name, value in settings.items()))
 
-    def make(self, target: str) -> str:
-        """A word of the Makefile, about this stack."""
+    def make(self, word: str, *variables: str, seconds: int = 3_600) -> str:
+        """A word of the Makefile, about this stack; ends with 124 where it is cut off after `seconds`."""
         words = [f"COMPOSE={shlex.join(self.engine.compose)}", f"ENV_FILE={self.env_file}", "PYTHON=.venv/bin/python"]
-        return self.engine.run("make", "--no-print-directory", target, *words, variables=self._variables())
+        command = ("timeout", str(seconds), "make", "--no-print-directory", word, *words, *variables)
+        return self.engine.run(*command, variables=self._variables())
 
     def compose(self, *arguments: str) -> str:
         command = [*self.engine.compose, "--env-file", str(self.env_file), *arguments]
@@ -100,4 +101,5 @@ class Stack:
             "COMPOSE_PROJECT_NAME": PROJECT_NAME,
             "CHURN_IMAGE_PREFIX": PROJECT_NAME,
             "LANDING_FOLDER": str(self.folder / "landing"),
+            "CHURN_HOME": str(self.folder / "no platform"),  # whose end `make down` is too
         }

@@ -136,8 +136,21 @@ def test_a_stopped_service_is_named_by_the_health_check(stack: Stack) -> None:
     stack.log("a stopped service was seen")
 
 
+def test_logs_are_followed_until_somebody_has_seen_enough(stack: Stack) -> None:
+    with pytest.raises(AssertionError, match="ended with 124") as told:
+        stack.make("logs", "SERVICE=api", seconds=10)
+    assert "api-1  |" in str(told.value)
+
+
+def test_down_stops_every_container_and_keeps_the_data(stack: Stack) -> None:
+    volumes = stack.volumes()
+    assert stack.listed("ps")
+    stack.make("down")
+    assert stack.listed("ps", "--all") == set()
+    assert stack.volumes() == volumes != stack.before
+
+
 def test_down_with_volumes_leaves_nothing(stack: Stack) -> None:
-    assert stack.listed("ps", "--all")
     stack.compose("down", "--volumes", "--timeout", "20")
     stack.log("the stack is down")
     assert stack.listed("ps", "--all") == stack.listed("network", "ls") == set()

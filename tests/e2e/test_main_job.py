@@ -1,4 +1,4 @@
-"""The main job as a user runs it: `churn demo`, then Airflow, MLflow, the API and the database are asked."""
+"""The main job as a user runs it: `make demo`, then Airflow, MLflow, the API and the database are asked."""
 
 import json
 import os
@@ -16,12 +16,16 @@ import requests
 
 from churn.db.database import Database
 from churn.platform.airflow_rest import AirflowRest
-from churn.platform.ports import LOOPBACK
+from churn.platform.leftovers import processes_in
+from churn.platform.ports import LOOPBACK, listens
+from churn.platform.postgres import EmbeddedPostgres
 from churn.settings import PROJECT
 from churn.simulator import write_extract
 from tests.jobs import light_policy
+from tests.makefile import make, said_well
 from tests.server import random_free_port
 
+CHROMIUM, PICTURES = Path("/usr/bin/chromium"), PROJECT / "docs/images"
 CHURN = [str(Path(sys.executable).with_name("churn"))]
 DAGS = ["report_drift", "retrain_model", "score_customers", "settle_outcomes", "validate_customers"]
 VERBATIM = {
@@ -45,8 +49,13 @@ class Demo:
         assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
         return done.stdout
 
+    def make(self, word: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A word of the Makefile about this platform, and about no containers that the machine may run."""
+        own = {"COLUMNS": "200", "ENV_FILE": "/nowhere/.env"}
+        return make(word, *arguments, environment=self.environment | own, seconds=900)
+
     def run(self, *arguments: str) -> None:
-        self.result = json.loads(self.churn("demo", "--json", *arguments))
+        self.result = json.loads(said_well(self.make("demo", "JSON=1", *arguments)))
         shell = f"{self.churn('platform', 'env')}\nenv -0"
         told = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, env={}).stdout
         self.exports = dict(line.split("=", 1) for line in told.split("\0") if "=" in line)
@@ -64,7 +73,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """`churn demo` with simulated customers in a home of its own, whose name has a space."""
+    """`make demo` with simulated customers in a home of its own, whose name has a space."""
     home = tmp_path_factory.mktemp("churn e2e") / "state folder"
     ours = ("CHURN_", "MLFLOW_", "AIRFLOW")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -222,27 +231,29 @@ def test_the_endpoint_gives_last_nights_probability(demo: Demo) -> None:
         ("retrain-models", "retrain_model succeeded"), ("evaluate-models", "logistic"),
         ("model-performance", "holdout auc"), ("validate-model", "production"),
         ("api-performance", "/v1/predict/batch"), ("monitor-metrics", "Age of the published scores"),
-        ("check-alerts", "Normal"),
+        ("check-alerts", "Normal"), ("backup-data", "Backup"),
     ],
 )  # fmt: skip
 def test_a_word_of_the_makefile_does_its_work_on_the_running_platform(demo: Demo, word: str, says: str) -> None:
-    done = _make(demo, word)
-    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
-    assert says in done.stdout
+    assert says in said_well(demo.make(word))
 
 
 def test_nothing_is_deployed_that_nobody_proposed(demo: Demo) -> None:
-    done = _make(demo, "deploy-best-model", "REASON=a drill")
+    done = demo.make("deploy-best-model", "REASON=a drill")
     assert done.returncode != 0
     assert "No version waits" in done.stderr or "was not approved by the promotion gate" in done.stderr
 
 
-def _make(demo: Demo, *words: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "--silent", *words]
-    return subprocess.run(
-        command, cwd=PROJECT, env=demo.environment | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=600,
-        check=False,
-    )  # fmt: skip
+def test_pictures_are_taken_of_what_runs(demo: Demo, tmp_path: Path) -> None:
+    if not CHROMIUM.exists():
+        pytest.skip("chromium is not installed; `make test` installs it")
+    kept = {file: file.stat().st_mtime_ns for file in PICTURES.glob("*")}
+    told = said_well(demo.make("screenshots", f"OUT={tmp_path / 'of the demo'}"))
+    taken = {file.name: file.read_bytes() for file in (tmp_path / "of the demo").iterdir()}
+    assert set(taken) == {file.name for file in kept if file.suffix == ".png"}
+    assert all(picture.startswith(b"\x89PNG") and len(picture) > 20_000 for picture in taken.values())
+    assert all(name in told for name in taken)
+    assert {file: file.stat().st_mtime_ns for file in PICTURES.glob("*")} == kept
 
 
 def test_garbage_is_refused_with_the_field_named(demo: Demo) -> None:
@@ -300,7 +311,7 @@ def test_everything_listens_on_loopback_only(demo: Demo) -> None:
 
 
 def test_the_real_customers_replace_the_simulated_ones(demo: Demo, telco_csv: Path) -> None:
-    demo.run("--data", str(telco_csv))
+    demo.run(f"DATA={telco_csv}")
     real = pd.read_csv(telco_csv, dtype=str)
     table = demo.published()
     assert demo.result["admitted"] == len(real)
@@ -352,3 +363,16 @@ def _succeed(airflow: AirflowRest, *dag_ids: str) -> None:
 def _asset_runs(airflow: AirflowRest) -> list[str]:
     runs = airflow.call("GET", "/dags/retrain_model/dagRuns?run_type=asset_triggered")["dag_runs"]
     return [run["dag_run_id"] for run in runs]
+
+
+def test_down_ends_every_process_and_keeps_what_they_know(demo: Demo) -> None:
+    home = Path(demo.environment["CHURN_HOME"])
+    ports = [int(demo.environment[f"CHURN_{name}_PORT"]) for name in ("AIRFLOW", "MLFLOW", "API", "POSTGRES")]
+    assert processes_in(home)
+    assert any(map(listens, ports))
+    said_well(demo.make("down"))
+    assert processes_in(home) == []
+    assert not any(map(listens, ports))
+    assert (EmbeddedPostgres.under(home).data / "PG_VERSION").exists()
+    assert demo.make("status").returncode != 0
+    assert "Nothing runs." in said_well(demo.make("down"))

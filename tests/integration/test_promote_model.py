@@ -19,6 +19,7 @@ from churn.registry import MODEL_NAME
 from churn.services import Services
 from tests.jobs import admit_simulated, lightly, register_model
 from tests.jobs import promote_model as make_production
+from tests.makefile import make, said_well
 
 APPROVED = Decision(True, "The challenger meets every rule.", ())
 REASON = "Looks right in the campaign's pilot."
@@ -84,6 +85,19 @@ def test_what_the_gate_proposes_serves_when_a_person_says_so(services: Services)
         assert promotions.production_auc(connection, proposed.model_version) == proposed.holdout.roc_auc
         compared = connection.execute("SELECT model_digest FROM churn.engines").fetchall()
     assert [row["model_digest"] for row in compared] == [asked["evidence"]["digest"]]
+
+
+def test_the_word_of_the_makefile_promotes_the_challenger_with_the_reason_that_was_given(services: Services) -> None:
+    proposed = propose(services, 2)
+    where = {
+        "CHURN_DATABASE_URL": services.database.url,
+        "MLFLOW_TRACKING_URI": services.tracking.tracking_uri,
+        "COLUMNS": "200",
+    }
+    told = said_well(make("deploy-best-model", f"REASON={REASON}", variables=where))
+    assert REASON in told
+    assert serving(services) == proposed
+    assert [(entry["decision"], entry["reason"]) for entry in ledger(services)][1:] == [("promoted", REASON)]
 
 
 def test_a_version_that_the_gate_has_not_approved_is_refused(services: Services) -> None:

@@ -1,4 +1,4 @@
-"""`terraform/deploy`: what it refuses, and the plan that it would apply."""
+"""`make deploy-staging` and its kin: what they refuse, and the plan that they would apply."""
 
 import os
 import re
@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from churn.settings import PROJECT
+from tests.makefile import make, said_well
 from tests.terraform.emulated import OVERRIDE, REGION, Emulated
 
+BARE = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "CHECKPOINT_DISABLE": "1"}
 Deploy = Callable[..., subprocess.CompletedProcess[str]]
 NEEDED = (
+    "Makefile",
     ".gitignore",
     "requirements.txt",
     "include/churn/db/migrations/roles.sql",
@@ -46,8 +49,7 @@ def deploy(clone: Path) -> Deploy:
         return subprocess.run(
             ["terraform/deploy", *arguments],
             cwd=clone,
-            env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "CHECKPOINT_DISABLE": "1"}
-            | environment,
+            env=BARE | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -93,48 +95,98 @@ def test_a_change_that_is_in_no_commit_is_refused(deploy, clone, terraform_comma
     assert "in no commit" in said.stderr
 
 
-def test_plan_only_shows_the_plan_and_changes_nothing(deploy, clone, emulated, cli_config, terraform_command):
-    point_at(clone, emulated)
-    environment = emulated.environment | {"TF_CLI_CONFIG_FILE": str(cli_config), "PLAN_ONLY": "1"}
-    said = deploy("staging", **environment)
-    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
-    planned = re.search(r"Plan: (\d+) to add, 0 to change, 0 to destroy", re.sub(r"\x1b\[[0-9;]*m", "", said.stdout))
+@pytest.mark.parametrize("word", ["deploy-staging", "deploy-production"])
+def test_plan_only_shows_the_plan_and_changes_nothing(word, clone, emulated, cli_config, terraform_command):
+    environment = word.removeprefix("deploy-")
+    point_at(clone, emulated, environment)
+    said = said_well(make(word, "PLAN_ONLY=1", folder=clone, environment=access(emulated, cli_config)))
+    planned = re.search(r"Plan: (\d+) to add, 0 to change, 0 to destroy", without_colours(said))
     assert planned
     assert int(planned[1]) > 200
-    assert "planned only" in said.stdout
-    assert (clone / "terraform" / "staging.tfplan").exists()
-    assert emulated.left_over() == {"buckets": [state_bucket(clone)]}
+    assert "planned only" in said
+    assert (clone / "terraform" / f"{environment}.tfplan").exists()
+    assert emulated.left_over() == {"buckets": [state_bucket(clone, environment)]}
 
 
-def test_the_way_back_needs_something_to_go_back_from(deploy, clone, emulated, cli_config, terraform_command):
-    point_at(clone, emulated)
-    earlier = git(clone, "rev-parse", "--short=12", "HEAD").strip()
-    environment = emulated.environment | {"TF_CLI_CONFIG_FILE": str(cli_config), "PLAN_ONLY": "1"}
-    said = deploy("staging", IMAGE_TAG=earlier, **environment)
-    assert said.returncode == 1
-    assert "nothing is deployed in staging" in said.stderr
+@pytest.mark.parametrize("word", ["roll-back-staging", "roll-back-production"])
+def test_the_way_back_needs_to_be_told_where_to_and_something_to_go_back_from(
+    word, clone, emulated, cli_config, terraform_command
+):
+    environment = word.removeprefix("roll-back-")
+    point_at(clone, emulated, environment)
+    account = access(emulated, cli_config) | {"PLAN_ONLY": "1"}
+    assert "TO=<image tag> is missing" in make(word, folder=clone, environment=account).stderr
+    said = make(word, f"TO={tag(clone)}", folder=clone, environment=account)
+    assert said.returncode != 0
+    assert f"nothing is deployed in {environment}" in said.stderr
 
 
-def point_at(clone: Path, emulated: Emulated) -> None:
-    """Let the clone's staging live in the emulated account."""
+def test_the_way_back_is_planned_unless_a_migration_lies_between(clone, emulated, cli_config, terraform_command):
+    point_at(clone, emulated, "staging")
+    account = access(emulated, cli_config)
+    earlier = tag(clone)
+    running = released(clone, "README.md")
+    said_well(make("deploy-staging", "PLAN_ONLY=1", folder=clone, environment=account))
+    know_as_running(clone, running, account)
+    back = said_well(make("roll-back-staging", f"TO={earlier}", "PLAN_ONLY=1", folder=clone, environment=account))
+    assert re.search(rf'image_tag += "{running}" -> "{earlier}"', without_colours(back))
+    assert "planned only" in back
+
+    migrated = released(clone, "include/churn/db/migrations/versions/0999_one_more.sql")
+    know_as_running(clone, migrated, account)
+    refused = make("roll-back-staging", f"TO={earlier}", "PLAN_ONLY=1", folder=clone, environment=account)
+    assert refused.returncode != 0
+    assert "lies a migration" in refused.stderr
+
+
+def access(emulated: Emulated, cli_config: Path) -> dict[str, str]:
+    """The whole environment of somebody with access to the emulated account."""
+    return BARE | emulated.environment | {"TF_CLI_CONFIG_FILE": str(cli_config)}
+
+
+def know_as_running(clone: Path, tag: str, account: dict[str, str]) -> None:
+    """Let the state of staging say which release runs, without the hour that it takes to come up."""
+    command = ["terraform", "-chdir=terraform", "apply", "-refresh-only", "-auto-approve", "-input=false"]
+    variables = ["-var-file=staging.tfvars", f"-var=image_tag={tag}"]
+    subprocess.run([*command, *variables], cwd=clone, env=account, check=True, capture_output=True, timeout=300)
+
+
+def released(clone: Path, file: str) -> str:
+    """The tag of one more release, in which a file is new."""
+    (clone / file).parent.mkdir(parents=True, exist_ok=True)
+    (clone / file).write_text("-- new\n")
+    commit(clone)
+    return tag(clone)
+
+
+def tag(clone: Path) -> str:
+    return git(clone, "rev-parse", "--short=12", "HEAD").strip()
+
+
+def without_colours(said: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", said)
+
+
+def point_at(clone: Path, emulated: Emulated, environment: str) -> None:
+    """Let an environment of the clone live in the emulated account."""
     shutil.copy(OVERRIDE, clone / "terraform")
     (clone / "terraform" / "backend_override.tf").write_text(
         'terraform {\n  backend "s3" {\n    use_path_style = true\n  }\n}\n'
     )
-    values = clone / "terraform" / "staging.tfvars"
+    values = clone / "terraform" / f"{environment}.tfvars"
     text = values.read_text("utf-8")
     for name, value in emulated.values.items():
         text = re.sub(rf'^{name}( *)= ".*"$', rf'{name}\1= "{value}"', text, flags=re.MULTILINE)
     values.write_text(text, "utf-8")
     commit(clone)
     emulated.client("s3").create_bucket(
-        Bucket=state_bucket(clone), CreateBucketConfiguration={"LocationConstraint": REGION}
+        Bucket=state_bucket(clone, environment), CreateBucketConfiguration={"LocationConstraint": REGION}
     )
 
 
-def state_bucket(clone: Path) -> str:
+def state_bucket(clone: Path, environment: str) -> str:
     found = re.search(
-        r'^bucket *= "(.*)"$', (clone / "terraform" / "staging.backend.hcl").read_text("utf-8"), re.MULTILINE
+        r'^bucket *= "(.*)"$', (clone / "terraform" / f"{environment}.backend.hcl").read_text("utf-8"), re.MULTILINE
     )
     assert found
     return found[1]

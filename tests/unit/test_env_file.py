@@ -10,7 +10,7 @@ from churn.containers.env_file import complete_env_file, read_env_file, require_
 from churn.containers.sample import add_sample
 from churn.errors import ConfigurationError
 from churn.secret_rules import OF_THE_STACK
-from churn.settings import PROJECT
+from tests.makefile import make
 
 
 @pytest.fixture
@@ -24,8 +24,7 @@ def make_up(env_file: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     called = folder / "compose"
     called.write_text('#!/bin/sh\ntouch "$(dirname "$0")/was-called"\necho "{\\"services\\": {}}"\n')
     called.chmod(0o755)
-    command = ["make", "--no-print-directory", "up", f"COMPOSE={called}", f"ENV_FILE={env_file}"]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=_without_secrets())
+    return make("up", f"COMPOSE={called}", f"ENV_FILE={env_file}", environment=_without_secrets())
 
 
 def _without_secrets() -> dict[str, str]:
