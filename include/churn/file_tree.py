@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -91,7 +93,10 @@ class FileTree:
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:
-        filesystem, root = fsspec.core.url_to_fs(self.url, skip_instance_cache=True, use_listings_cache=False)
+        # fsspec takes a file:// address letter by letter: the space of a folder, which is %20 there, would be lost.
+        is_file = self.url.startswith("file://")
+        where = url2pathname(urlsplit(self.url).path) if is_file else self.url
+        filesystem, root = fsspec.core.url_to_fs(where, skip_instance_cache=True, use_listings_cache=False)
         return filesystem, str(root).rstrip("/")
 
 

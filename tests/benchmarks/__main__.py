@@ -19,6 +19,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from churn.core.candidates import CANDIDATES
 from churn.jobs.record_training import code_version
 from churn.settings import PROJECT
 from tests.benchmarks.airflow_piece import measure_airflow
@@ -26,7 +27,13 @@ from tests.benchmarks.docs import write_docs
 from tests.benchmarks.door import measure_door
 from tests.benchmarks.endpoint import measure_endpoint
 from tests.benchmarks.pieces import COMPARED, UP_TO_A_MILLION
-from tests.benchmarks.preparation import LARGEST_VALIDATED, prepare_customers, register_models, working_copy
+from tests.benchmarks.preparation import (
+    LARGEST_VALIDATED,
+    PRODUCTION_KIND,
+    prepare_customers,
+    register_models,
+    working_copy,
+)
 from tests.benchmarks.results import Results
 from tests.benchmarks.rounds import Rounds
 from tests.benchmarks.servers import Bench, running_bench
@@ -79,7 +86,8 @@ def _measure(bench: Bench, results: Results, options: argparse.Namespace) -> Non
             results.save(options.json)
 
     prepared = {size: prepare_customers(bench, size, min(*results.sizes, LARGEST_VALIDATED)) for size in results.sizes}
-    versions = register_models(bench.services(next(iter(prepared.values()), "postgres")))
+    kinds = CANDIDATES if ENDPOINT in options.pieces else (PRODUCTION_KIND,)
+    versions = register_models(bench.services(next(iter(prepared.values()), "postgres")), kinds)
     through_airflow = max((size for size in results.sizes if size <= UP_TO_A_MILLION), default=None)
     for size in results.sizes:
         with working_copy(bench, prepared[size], size) as database:

@@ -5,7 +5,7 @@ The prepared databases are never scored: each run works on a copy, so every run 
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -41,12 +41,12 @@ PREPARED_BY = (
 )
 
 
-def register_models(services: Services) -> dict[str, int]:
-    """Train and register every candidate with the project's defaults, promote LightGBM; return versions by kind."""
+def register_models(services: Services, kinds: Iterable[Kind] = CANDIDATES) -> dict[str, int]:
+    """Train and register candidates with the project's defaults, promote LightGBM; return versions by kind."""
     policy = Policy()
     versions: dict[str, int] = {}
     data = simulated_training(TRAINED_COUNT, TRAINED_SEED)
-    for kind in CANDIDATES:
+    for kind in kinds:
         model = training.fit_model(kind, data, policy)
         with services.tracking.start_run(f"bench {kind}") as run:
             reference = training.draw_reference(model, data, policy)

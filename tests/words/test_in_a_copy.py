@@ -14,8 +14,8 @@ CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache",
 API_LOCK = "api/requirements.txt"
 LOCKS = ("requirements.txt", "requirements-dev.txt", API_LOCK, "tests/requirements-moto.txt",
          "tests/requirements-checks.txt")  # fmt: skip
-UNTIDY = '"""What a hurried hand wrote."""\nimport sys\nimport os\nHERE=os . getcwd( )\n'
-TIDY = '"""What a hurried hand wrote."""\n\nimport os\n\nHERE = os.getcwd()\n'
+UNTIDY = '"""What a hurried hand wrote."""\nimport sys\nimport os\nHERE=os . sep\n'
+TIDY = '"""What a hurried hand wrote."""\n\nimport os\n\nHERE = os.sep\n'
 
 
 def contents(folder: Path) -> dict[str, bytes]:
