@@ -169,7 +169,7 @@ test-api: .venv/installed-dev ## the API, in process and under gunicorn
 test-faults: .venv/installed-dev ## the night killed, cut, stopped and starved, on real PostgreSQL
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/faults
 
-test-soak: .venv/installed-dev ## five minutes of callers while versions, MLflow, PostgreSQL and workers come and go
+test-soak: .venv/installed-dev ## five minutes of callers while versions, MLflow, PostgreSQL and workers come and go; the smallest benchmarks
 	$(BIN)/pytest -q tests/soak
 
 test-e2e: .venv/installed-dev .venv-moto/installed ## the whole platform, driven over REST
