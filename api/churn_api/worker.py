@@ -24,13 +24,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from churn_api.at_once import AtOnce
 from churn_api.short_requests import LARGEST, ShortRequest, read_short
 from churn_api.whole_answer import WholeAnswer
+
+# The master imports this module before it says where the metrics of all workers meet, and before it forks.
+if TYPE_CHECKING:
+    from churn_api.at_once import AtOnce
 
 READ_SECONDS = float(os.environ.get("CHURN_API_READ_SECONDS") or 10)
 HOLD_SECONDS = 60.0  # after which a caller who does not take the answer is cut off
