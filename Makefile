@@ -54,9 +54,10 @@ demo: .venv/installed ## run the whole job on this machine and leave the UIs up 
 deploy-local: .venv/installed ## start the platform on this machine, without running anything
 	@$(BIN)/churn platform up
 
+# A container's own volume, which bears no name, would be nobody's once the container is gone.
 down: ## stop what runs here: the platform of `make demo`, the containers of `make up`; data stays
 	@if test -x $(BIN)/churn; then $(BIN)/churn platform down; fi
-	@if test -f $(ENV_FILE) && $(STACK) ps --all --quiet 2>/dev/null | grep -q .; then $(STACK) down; fi
+	@if test -f $(ENV_FILE) && $(STACK) ps --all --quiet 2>/dev/null | grep -q .; then $(STACK) rm --stop --force --volumes && $(STACK) down; fi
 
 status: .venv/installed ## show each process with port, health, CPU and memory
 	@$(BIN)/churn platform status

@@ -9,7 +9,7 @@ import requests
 
 from churn.columns import COLUMNS
 from churn.platform.demo import DAGS
-from tests.containers.stack import LABEL, PART_ROW_COUNT, Stack
+from tests.containers.stack import LABEL, PART_ROW_COUNT, PROJECT_NAME, Stack
 
 SECONDS_FOR_A_RUN = 600
 NO_RIGHTS = ("airflow-scheduler", "airflow-worker", "api", "mlflow")
@@ -143,11 +143,12 @@ def test_logs_are_followed_until_somebody_has_seen_enough(stack: Stack) -> None:
 
 
 def test_down_stops_every_container_and_keeps_the_data(stack: Stack) -> None:
-    volumes = stack.volumes()
+    named = {volume for volume in stack.volumes() if volume.startswith(f"{PROJECT_NAME}_")}
+    assert f"{PROJECT_NAME}_postgres" in named
     assert stack.listed("ps")
     stack.make("down")
     assert stack.listed("ps", "--all") == set()
-    assert stack.volumes() == volumes != stack.before
+    assert stack.volumes() == stack.before | named
 
 
 def test_down_with_volumes_leaves_nothing(stack: Stack) -> None:
