@@ -86,8 +86,7 @@ def checkov() -> str | None:
     if not (TOOLS / "checkov").exists():
         return "NOT SCANNED: checkov is not installed in .venv-checks"
     if (PROJECT / "terraform").exists():
-        variables = ("--var-file", "terraform/production.tfvars")
-        run("checkov", *QUIET, "--framework", "terraform", "--directory", "terraform", *variables)
+        run("checkov", *QUIET, "--directory", "terraform", "--var-file", "terraform/production.tfvars")
     for file in sorted([*PROJECT.glob("*Dockerfile"), *PROJECT.glob("terraform/*Dockerfile")]):
         run("checkov", *QUIET, "--framework", "dockerfile", "--file", str(file.relative_to(PROJECT)))
     return None

@@ -21,7 +21,7 @@ from churn_api.served import Served, prepare
 
 __all__ = ["FollowedModel", "Served", "Standing"]
 
-SECONDS_BETWEEN_LOOKS = 2.0  # a promotion waits so long, and a fifth more, at most
+SECONDS_BETWEEN_LOOKS = 2.0  # until a promotion is seen; the model is then loaded
 RETRY_REJECTED_SECONDS = 60.0
 
 RegistryState = Literal[

@@ -145,6 +145,13 @@ def test_who_is_not_simply_let_in_is_left_to_flask_and_leaves_no_trace(
     assert "was refused" not in caplog.text
 
 
+def test_a_wrong_secret_is_told_to_the_log_once(guarded: Flask, key: str, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = bearer(f"{key[:-1]}{'x' if key[-1] != 'x' else 'y'}")
+    assert at_once(guarded, short(VERBATIM, wrong)) == [None]
+    assert guarded.test_client().post("/v1/predict", json=VERBATIM, headers=wrong).status_code == 401
+    assert caplog.text.count("was refused") == 1
+
+
 def test_a_key_of_another_scope_or_that_has_asked_its_limit_is_left_to_flask(
     guarded: Flask, pipeline: Database
 ) -> None:
