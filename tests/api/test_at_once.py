@@ -1,13 +1,13 @@
 """What is answered without the framework: the same bytes, the same log, the same counts; all else is left to Flask."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -175,13 +175,7 @@ def test_where_there_is_no_model_flask_says_so(guarded: Flask, key: str) -> None
 def test_over_a_connection_both_ways_send_the_same_bytes(gunicorn: Server) -> None:
     """The first request of a connection goes to a thread and Flask; the next is answered at once."""
     wait_for_both_workers(gunicorn)
-    whole = request_of(ADDRESS, "/v1/predict", json.dumps(VERBATIM).encode(), {"X-Request-ID": "same"})
-    host, port = gunicorn.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as caller:
-        answers = []
-        for _ in range(3):
-            caller.sendall(whole)
-            answers.append(_received(caller))
+    answers = _over_one_connection(gunicorn, 3)
     without_date = [[line for line in answer.split(b"\r\n") if not line.startswith(b"Date: ")] for answer in answers]
     assert without_date[1] == without_date[2] == without_date[0]
 
@@ -191,19 +185,35 @@ def test_a_model_that_fails_costs_its_requests_an_error_each_and_nobody_a_connec
 ) -> None:
     with under_gunicorn(registry, tmp_path, "python:tests.api.broken_model") as server:
         wait_for_both_workers(server)
-        with requests.Session() as caller:
-            answers = [caller.post(f"{server.url}/v1/predict", json=VERBATIM, timeout=10) for _ in range(3)]
-        for answer in answers:
-            assert answer.status_code == 500
-            assert answer.json()["type"] == "urn:churn:problem:internal-error"
-            assert answer.headers["Connection"] == "keep-alive"
-            assert "no answer for" not in answer.text
+        for answer in _over_one_connection(server, 3):
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 500 ")
+            assert b"\r\nConnection: keep-alive\r\n" in head
+            assert json.loads(body)["type"] == "urn:churn:problem:internal-error"
+            assert b"no answer for" not in body
         log = server.log.read_text("utf-8")
         assert log.count("Short requests could not be answered together.") == 2  # the first one went to a thread
 
 
+def _over_one_connection(server: Server, times: int) -> list[bytes]:
+    """The answers to one request, sent so often one after the other; each time as a whole, as the loop wants it."""
+    whole = request_of(ADDRESS, "/v1/predict", json.dumps(VERBATIM).encode(), {"X-Request-ID": "same"})
+    host, port = server.url.removeprefix("http://").split(":")
+    answers = []
+    with socket.create_connection((host, int(port)), timeout=10) as caller:
+        for _ in range(times):
+            caller.sendall(whole)
+            answers.append(_received(caller))
+    return answers
+
+
 def _received(caller: socket.socket) -> bytes:
+    """One answer, as long as its Content-Length says."""
     came = b""
-    while b"\r\n\r\n" not in came or not came.endswith(b"}\n"):
-        came += caller.recv(65_536)
+    while not (length := re.search(rb"\r\nContent-Length: (\d+)\r\n.*\r\n\r\n", came, re.DOTALL)) or (
+        len(came) < length.end() + int(length[1])
+    ):
+        chunk = caller.recv(65_536)
+        assert chunk, f"The connection was closed after {came!r}."
+        came += chunk
     return came
