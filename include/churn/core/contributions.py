@@ -9,6 +9,7 @@ and Lee, NeurIPS 2017), in log odds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -104,10 +105,13 @@ def _leaf_paths(forest: Forest) -> dict[int, _Path]:
     return leaves
 
 
+@cache
 def _quadrature(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gauss-Legendre points and weights on 0..1 that are exact for the products of `count` features."""
     points, weights = np.polynomial.legendre.leggauss(max((count + 1) // 2, 1))
-    return (points + 1) / 2, weights / 2
+    points, weights = (points + 1) / 2, weights / 2
+    points.flags.writeable = weights.flags.writeable = False  # every leaf and every model has the same
+    return points, weights
 
 
 def _by_tables(forest: Forest, paths: dict[int, _Path]) -> Callable[[Matrix], NDArray[np.float64]]:
