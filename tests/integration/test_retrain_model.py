@@ -1,6 +1,7 @@
 """A retraining: everything logged, the gate decides, any error keeps Production."""
 
 import json
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,17 +12,19 @@ from churn.core import training
 from churn.core.candidates import CANDIDATES
 from churn.db import extracts, validation_results
 from churn.errors import AlreadyRunning, NoProductionModel, NothingToTrainOn, RegistryUnavailable, TrainingRefused
-from churn.jobs.decide_promotion import decide_promotion
+from churn.jobs.decide_promotion import Retraining, decide_promotion
 from churn.jobs.plan_training import frozen_rows, plan_training
 from churn.jobs.retrain_model import retrain_model
 from churn.jobs.train_candidate import train_candidate
 from churn.platform.ports import LOOPBACK
+from churn.records import ModelVersion
 from churn.services import Services
 from churn.tracking import Tracking
-from tests.conftest import TestDatabase
+from tests.conftest import TestDatabase, TestMlflow, TestServer, without_aliases
 from tests.histories import admit_leaving_customers, admit_rows
 from tests.jobs import admit_simulated, approve_model, lightly, promote_model, with_changes
 from tests.server import random_free_port
+from tests.watched import open_services
 
 
 @pytest.fixture
@@ -35,12 +38,34 @@ def _ledger(services: Services) -> list[dict[str, object]]:
         return connection.execute("SELECT * FROM churn.promotions ORDER BY promotion_id").fetchall()
 
 
-def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) -> None:
+@dataclass(frozen=True)
+class Retrained:
+    """A first retraining, on 3,000 customers, with what it left in the registry and in the ledger."""
+
+    services: Services
+    result: Retraining
+    serving: ModelVersion
+    ledger: list[dict[str, object]]
+
+
+@pytest.fixture(scope="module")
+def retrained(
+    postgres: TestServer, migrated_template: str, mlflow_server: TestMlflow, tmp_path_factory: pytest.TempPathFactory
+) -> Retrained:
+    database = postgres.copy(migrated_template, "churn_retrained")
+    without_aliases(mlflow_server.tracking_uri)
+    services = open_services(database, mlflow_server, tmp_path_factory.mktemp("retrained"))
     admit_simulated(services, count=3_000)
     result = retrain_model(services)
+    return Retrained(services, result, services.registry.production_version(), _ledger(services))
+
+
+def test_the_first_good_model_is_promoted_with_its_evidence(retrained: Retrained) -> None:
+    services, result = retrained.services, retrained.result
     assert result.decision.approved
-    assert services.registry.production_version().version == result.model_version
-    (entry,) = _ledger(services)
+    assert result.holdout is not None
+    assert retrained.serving.version == result.model_version
+    (entry,) = retrained.ledger
     assert entry["decision"] == "promoted"
     evidence = entry["evidence"]
     assert isinstance(evidence, dict)
@@ -62,9 +87,8 @@ def test_the_first_good_model_is_promoted_with_its_evidence(services: Services) 
         assert run.info.status == "FINISHED"
 
 
-def test_people_find_the_comparison_and_the_model_card(services: Services, tmp_path: Path) -> None:
-    admit_simulated(services, count=3_000)
-    result = retrain_model(services)
+def test_people_find_the_comparison_and_the_model_card(retrained: Retrained, tmp_path: Path) -> None:
+    services, result = retrained.services, retrained.result
     assert result.holdout is not None
     client = mlflow.MlflowClient(tracking_uri=services.tracking.tracking_uri)
     parent = client.get_run(result.mlflow_run_id)
@@ -84,17 +108,17 @@ def test_people_find_the_comparison_and_the_model_card(services: Services, tmp_p
     assert f"{result.holdout.roc_auc.value:.3f}" in card
 
 
-def test_the_same_data_again_is_a_tie_and_keeps_production(services: Services) -> None:
-    admit_simulated(services, count=2_000)
-    first = retrain_model(services)
+def test_the_same_data_again_is_a_tie_and_keeps_production(retrained: Retrained) -> None:
+    services, first = retrained.services, retrained.result.model_version
+    services.registry.promote(first)  # other tests may have left the registry without a Production version
     second = retrain_model(services)
     assert not second.decision.approved
-    assert services.registry.production_version().version == first.model_version
+    assert services.registry.production_version().version == first
     assert [entry["decision"] for entry in _ledger(services)] == ["promoted", "kept"]
 
 
 def test_a_truly_better_challenger_takes_over(services: Services) -> None:
-    admit_simulated(services, count=5_000)
+    admit_simulated(services, count=3_000)
     weak = approve_model(services, shuffled=True)
     result = retrain_model(services)
     assert result.decision.approved
@@ -106,7 +130,8 @@ def test_a_truly_better_challenger_takes_over(services: Services) -> None:
 def test_a_model_below_the_floor_is_never_promoted(services: Services) -> None:
     admit_simulated(services, count=2_000)
     strict = lightly(services, minimum_auc=0.99)
-    result = retrain_model(strict)
+    plan = plan_training(strict)
+    result = decide_promotion(strict, plan, [train_candidate(strict, plan, "logistic")])
     assert not result.decision.approved
     assert "holdout AUC" in result.decision.reason
     with pytest.raises(NoProductionModel):
