@@ -4,7 +4,8 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from functools import cached_property
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from churn.mlflow_server import answer_quickly, asking, client_of
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXPERIMENT = "churn"
+LARGEST_BATCH = 800  # MLflow takes 1,000 metrics, parameters and tags in one request
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -26,31 +29,30 @@ class Run:
     tracking_uri: str
     run_id: str
 
-    def log_parameters(self, parameters: Mapping[str, object]) -> None:
-        """Record what the run was given."""
-        from mlflow.entities import Param
+    def log(
+        self,
+        parameters: Mapping[str, object] = NOTHING,
+        metrics: Mapping[str, float] = NOTHING,
+        series: Mapping[str, Sequence[float]] = NOTHING,
+        tags: Mapping[str, str] = NOTHING,
+    ) -> None:
+        """Record what the run was given, what it measured, and facts to search by: one request for all of them.
 
-        self._log_batch(params=[Param(name, str(value)) for name, value in parameters.items()])
-
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Record what the run measured."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self._log_batch(metrics=[Metric(name, float(value), now, 0) for name, value in metrics.items()])
-
-    def log_series(self, name: str, values: Sequence[float]) -> None:
-        """Record one measure of several folds, the first at step 0."""
-        from mlflow.entities import Metric
+        `series` are measures of several folds, the first at step 0.
+        """
+        from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
-        self._log_batch(metrics=[Metric(name, float(value), now, step) for step, value in enumerate(values)])
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Record facts to search by: git_sha, snapshot_date, content_hash ..."""
-        from mlflow.entities import RunTag
-
-        self._log_batch(tags=[RunTag(name, value) for name, value in tags.items()])
+        steps = [(name, value, 0) for name, value in metrics.items()]
+        steps += [(name, value, step) for name, values in series.items() for step, value in enumerate(values)]
+        measured = [Metric(name, float(value), now, step) for name, value, step in steps]
+        with asking(self.tracking_uri):
+            client = client_of(self.tracking_uri)
+            while len(measured) > LARGEST_BATCH:
+                client.log_batch(self.run_id, measured[:LARGEST_BATCH])
+                measured = measured[LARGEST_BATCH:]
+            given = [Param(name, str(value)) for name, value in parameters.items()]
+            client.log_batch(self.run_id, measured, given, [RunTag(name, value) for name, value in tags.items()])
 
     def log_dataset(self, name: str, fingerprint: str, source: str, row_count: int, context: str) -> None:
         """Record which rows were used: `fingerprint` as training.fingerprint, `context` such as training."""
@@ -88,10 +90,6 @@ class Run:
             status = "FINISHED" if succeeded else "FAILED"
             client_of(self.tracking_uri).set_terminated(self.run_id, status)
 
-    def _log_batch(self, **entries: list[Any]) -> None:
-        with asking(self.tracking_uri):
-            client_of(self.tracking_uri).log_batch(self.run_id, **entries)
-
     def __enter__(self) -> Self:
         return self
 
@@ -113,20 +111,21 @@ class Tracking:
         nested = {"mlflow.parentRunId": parent_run_id} if parent_run_id else {}
         with asking(self.tracking_uri):
             client = client_of(self.tracking_uri)
-            run = client.create_run(_experiment_id(client), tags={**(tags or {}), **nested}, run_name=name)
+            run = client.create_run(self._experiment_id, tags={**(tags or {}), **nested}, run_name=name)
         return Run(self.tracking_uri, run.info.run_id)
 
     def run(self, run_id: str) -> Run:
         """A run that is there already, to go on with in another task."""
         return Run(self.tracking_uri, run_id)
 
+    @cached_property
+    def _experiment_id(self) -> str:
+        from mlflow.exceptions import MlflowException
 
-def _experiment_id(client: Any) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.create_experiment(EXPERIMENT)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-        return client.get_experiment_by_name(EXPERIMENT).experiment_id
+        client = client_of(self.tracking_uri)
+        try:
+            return str(client.create_experiment(EXPERIMENT))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)

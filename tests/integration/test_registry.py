@@ -25,7 +25,7 @@ from churn.policy import Policy
 from churn.records import ModelVersion
 from churn.registry import MODEL_NAME, Registry
 from churn.simulator import simulate
-from churn.tracking import Tracking
+from churn.tracking import LARGEST_BATCH, Tracking
 from tests.conftest import TestMlflow, without_aliases
 from tests.server import random_free_port
 
@@ -314,9 +314,8 @@ def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: Test
     parent = tracking.start_run("retraining", {"snapshot_date": "2026-11-01"})
     labels, probabilities = np.array([0, 1, 0, 1]), np.array([0.1, 0.7, 0.4, 0.3])
     with tracking.start_run("lightgbm", parent_run_id=parent.run_id) as child:
-        child.log_parameters({"rounds": 300})
-        child.log_metrics({"brier": 0.13})
-        child.log_series("roc_auc", [0.83, 0.85])
+        child.log(parameters={"rounds": 300}, metrics={"brier": 0.13}, tags={"kind": "lightgbm"})
+        child.log(series={"roc_auc": [0.83, 0.85], "seconds": range(2 * LARGEST_BATCH)})
         child.log_dataset("customers", "f" * 64, "a" * 64, 4, "training")
         child.log_table(pd.DataFrame({"fold": [1], "roc_auc": [0.85]}), "folds.json")
         for name, figure in draw_plots(
@@ -330,7 +329,9 @@ def test_a_run_keeps_parameters_metrics_dataset_and_pictures(mlflow_server: Test
     assert kept.info.status == "FINISHED"
     assert kept.data.tags["mlflow.parentRunId"] == parent.run_id
     assert kept.data.params == {"rounds": "300"}
-    assert kept.data.metrics == {"brier": 0.13, "roc_auc": 0.85}
+    assert kept.data.tags["kind"] == "lightgbm"
+    assert kept.data.metrics == {"brier": 0.13, "roc_auc": 0.85, "seconds": 2 * LARGEST_BATCH - 1}
+    assert len(client.get_metric_history(child.run_id, "seconds")) == 2 * LARGEST_BATCH
     series = client.get_metric_history(child.run_id, "roc_auc")
     assert [(measured.step, measured.value) for measured in series] == [(0, 0.83), (1, 0.85)]
     assert json.loads(kept.inputs.dataset_inputs[0].dataset.profile)["fingerprint"] == "f" * 64

@@ -144,8 +144,8 @@ def read_rows(connection: Connection, sources: TrainingSources, policy: Policy) 
 
 def _record_sources(run: Run, sources: TrainingSources, split: TrainingSplit) -> None:
     run.log_text(json.dumps(asdict(sources), indent=2, default=str), "training_extracts.json")
-    run.log_metrics(
-        {
+    run.log(
+        metrics={
             "development_row_count": len(split.development.labels),
             "holdout_row_count": len(split.holdout.labels),
             "left_out_row_count": split.left_out_count,

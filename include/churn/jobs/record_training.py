@@ -37,17 +37,21 @@ MEASURES = (
 def record_plan(run: Run, data: TrainingData, fingerprint: str, policy: Policy) -> None:
     """Log which rows are learned from, under which policy."""
     run.log_dataset("customers", fingerprint, data.content_hash, len(data.labels), "training")
-    run.log_parameters({f"policy.{name}": value for name, value in policy.model_dump().items()})
-    run.log_metrics({"row_count": len(data.labels), "churn_rate": float(data.labels.mean())})
+    run.log(
+        parameters={f"policy.{name}": value for name, value in policy.model_dump().items()},
+        metrics={"row_count": len(data.labels), "churn_rate": float(data.labels.mean())},
+    )
 
 
 def record_trial(tracking: Tracking, run: Run, tags: Mapping[str, str], trial: Trial) -> None:
     """Log one trial of a search as a run below its candidate's: parameters, each fold's loss, whether it was pruned."""
     state = {"pruned": str(trial.pruned).lower()}
     with tracking.start_run(f"trial {trial.number}", {**tags, **state}, parent_run_id=run.run_id) as nested:
-        nested.log_parameters(trial.parameters)
-        nested.log_metrics({"mean_log_loss": trial.mean_loss, "seconds": trial.seconds})
-        nested.log_series("fold_log_loss", trial.fold_losses)
+        nested.log(
+            parameters=trial.parameters,
+            metrics={"mean_log_loss": trial.mean_loss, "seconds": trial.seconds},
+            series={"fold_log_loss": trial.fold_losses},
+        )
 
 
 def record_candidate(run: Run, estimate: CandidateEstimate, labels: Labels, policy: Policy) -> None:
@@ -58,15 +62,19 @@ def record_candidate(run: Run, estimate: CandidateEstimate, labels: Labels, poli
     """
     recipe = {**DEFAULT_PARAMETERS[estimate.kind], **estimate.recipe.parameters}
     calibration = estimate.recipe.calibration.method
-    run.log_parameters({"kind": estimate.kind, "seed": policy.seed, "calibration": calibration, **recipe})
+    means: dict[str, float] = {}
     for name in MEASURES:
-        run.log_series(f"fold_{name}", [measure(fold, name) for fold in estimate.folds])
-        run.log_metrics(_named(f"cv_{name}", interval(estimate.folds, name, policy)))
+        means |= _named(f"cv_{name}", interval(estimate.folds, name, policy))
     pooled = [measures(evaluate(labels, answers, policy.confidence)) for answers in estimate.probabilities]
-    run.log_metrics({f"pooled_{name}": float(np.mean([each[name] for each in pooled])) for name in pooled[0]})
-    run.log_metrics({"rows_a_second": estimate.rows_a_second})
-    _record_profit(run, labels, estimate.probabilities[0], policy, "cv_")
-    _record_threshold(run, labels, estimate.probabilities[0], policy, "cv_")
+    means |= {f"pooled_{name}": float(np.mean([each[name] for each in pooled])) for name in pooled[0]}
+    run.log(
+        parameters={"kind": estimate.kind, "seed": policy.seed, "calibration": calibration, **recipe},
+        metrics=means
+        | {"rows_a_second": estimate.rows_a_second}
+        | _profit(labels, estimate.probabilities[0], policy, "cv_")
+        | _threshold(labels, estimate.probabilities[0], policy, "cv_"),
+        series={f"fold_{name}": [measure(fold, name) for fold in estimate.folds] for name in MEASURES},
+    )
     _record_plots(run, labels, estimate.probabilities[0], f"{estimate.kind}, out of fold", policy)
 
 
@@ -74,12 +82,12 @@ def record_choice(
     run: Run, choice: Choice, blended: Sequence[JudgedFold], baseline: Sequence[float], policy: Policy
 ) -> None:
     """Log how the candidates compare on the same rows, beside their blend and the yardstick."""
-    run.set_tags({"chosen": choice.kind})
     rows = [_flat(standing) for standing in choice.standings]
     rows.append({"kind": "blend of all", "verdict": "measured, never registered"} | _measured(blended, policy))
     yardstick = corrected_interval(baseline, 1 / policy.fold_count, policy.confidence)
-    run.log_metrics(
-        _named("baseline_roc_auc", yardstick) | _named("blend_roc_auc", interval(blended, "roc_auc", policy))
+    run.log(
+        metrics=_named("baseline_roc_auc", yardstick) | _named("blend_roc_auc", interval(blended, "roc_auc", policy)),
+        tags={"chosen": choice.kind},
     )
     rows.append({"kind": "plain LightGBM", "verdict": "the yardstick"} | _named("roc_auc", yardstick))
     run.log_table(pd.DataFrame(rows).astype(str), "candidates.json")
@@ -112,38 +120,38 @@ def record_holdout(
     policy: Policy,
 ) -> None:
     """Log what the winner achieved on rows that nobody has trained on."""
-    run.log_metrics({f"holdout_{name}": value for name, value in measures(evaluation).items()})
-    _record_profit(run, labels, probabilities, policy, "holdout_")
-    _record_threshold(run, labels, probabilities, policy, "holdout_")
+    run.log(
+        metrics={f"holdout_{name}": value for name, value in measures(evaluation).items()}
+        | _profit(labels, probabilities, policy, "holdout_")
+        | _threshold(labels, probabilities, policy, "holdout_")
+    )
     _record_plots(run, labels, probabilities, "holdout", policy)
 
 
 def record_decision(run: Run, decision: Decision, outcome: str) -> None:
     """Log what the promotion gate decided, rule by rule; `outcome` is the word of the ledger for it."""
-    run.set_tags({"decision": outcome, "reason": decision.reason})
+    run.log(tags={"decision": outcome, "reason": decision.reason})
     run.log_text(json.dumps(asdict(decision), indent=2), "decision.json")
     run.log_table(pd.DataFrame([asdict(rule) for rule in decision.rules]).astype(str), "rules.json")
 
 
-def _record_profit(run: Run, labels: Labels, probabilities: Probabilities, policy: Policy, prefix: str) -> None:
+def _profit(labels: Labels, probabilities: Probabilities, policy: Policy, prefix: str) -> dict[str, float]:
     """What the scores are worth in money: per customer of the base, and the share that would be contacted."""
     economics = RetentionEconomics.from_policy(policy)
     expected = expected_maximum_profit(labels, probabilities, economics)
     curve = profit_curve(labels, probabilities, economics)
-    run.log_metrics(
-        {
-            f"{prefix}expected_maximum_profit": expected.amount,
-            f"{prefix}expected_contacted_share": expected.contacted_share,
-            f"{prefix}best_profit": float(curve.profit[curve.best]),
-            f"{prefix}best_contacted_share": float(curve.contacted_share[curve.best]),
-        }
-    )
+    return {
+        f"{prefix}expected_maximum_profit": expected.amount,
+        f"{prefix}expected_contacted_share": expected.contacted_share,
+        f"{prefix}best_profit": float(curve.profit[curve.best]),
+        f"{prefix}best_contacted_share": float(curve.contacted_share[curve.best]),
+    }
 
 
-def _record_threshold(run: Run, labels: Labels, probabilities: Probabilities, policy: Policy, prefix: str) -> None:
+def _threshold(labels: Labels, probabilities: Probabilities, policy: Policy, prefix: str) -> dict[str, float]:
     """What alarming everybody whose risk is at least medium comes to."""
     found = classify(labels, probabilities, policy.medium_risk_from)
-    run.log_metrics({f"{prefix}{name}": value for name, value in asdict(found).items()})
+    return {f"{prefix}{name}": value for name, value in asdict(found).items()}
 
 
 def _record_plots(run: Run, labels: Labels, probabilities: Probabilities, name: str, policy: Policy) -> None:

@@ -54,7 +54,7 @@ def train_candidate(services: Services, plan: TrainingPlan, kind: Kind) -> Train
                 candidate_estimates.record(connection, key, estimate, run.run_id)
         else:
             estimate, first_run_id = known
-            run.set_tags({"estimated_in": first_run_id})
+            run.log(tags={"estimated_in": first_run_id})
             log.info("%s: the same rows, policy and code were estimated in run %s.", kind, first_run_id)
         record_candidate(run, estimate, development.labels, services.policy)
     roc_auc = interval(estimate.folds, "roc_auc", services.policy)
