@@ -1,23 +1,35 @@
-"""Nights in processes of their own, which are stopped, woken and killed."""
+"""Nights in processes of their own, which are stopped, woken and killed.
 
-import json
-import os
+Each is forked from a server that has imported once what a night needs: a real process that gets real signals, without
+the seconds of its imports.
+"""
+
+import atexit
+import multiprocessing
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import psutil
 
 from churn.services import Services
-from churn.settings import PROJECT
-from tests.faults.night import PLACE, WAIT_FOR_GO
+from tests.faults.night import score_a_night
 from tests.faults.places import Place
 
 PATIENCE_SECONDS = 120.0
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([score_a_night.__module__])
+
+
+@atexit.register
+def _end_what_a_failed_test_left() -> None:
+    """Or the end of the tests would wait for a night that was stopped."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -33,8 +45,9 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = PATI
 class Child:
     """A night in a process of its own; `log` has all that it said."""
 
-    process: "subprocess.Popen[bytes]"
+    process: BaseProcess
     log: Path
+    word: Event | None
 
     def wait_until_stopped(self) -> None:
         wait_until(lambda: self._ended() or self._status() == psutil.STATUS_STOPPED, "the night stops at its place")
@@ -44,25 +57,26 @@ class Child:
         wait_until(lambda: self._ended() or "ready" in self.said(), "the night is ready to go")
 
     def go(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(b"go\n")
-        self.process.stdin.flush()
+        assert self.word
+        self.word.set()
 
     def wake(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+        psutil.Process(self.process.pid).resume()
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        assert self.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        self.process.kill()
+        assert self.wait() == -signal.SIGKILL
 
     def wait(self) -> int:
-        return self.process.wait(PATIENCE_SECONDS)
+        self.process.join(PATIENCE_SECONDS)
+        assert self.process.exitcode is not None, f"the night does not end:\n{self.said()}"
+        return self.process.exitcode
 
     def said(self) -> str:
-        return self.log.read_text("utf-8")
+        return self.log.read_text("utf-8") if self.log.exists() else ""
 
     def _ended(self) -> bool:
-        return self.process.poll() is not None
+        return self.process.exitcode is not None
 
     def _status(self) -> str:
         return psutil.Process(self.process.pid).status()
@@ -81,16 +95,8 @@ def start_night(
         "MLFLOW_TRACKING_URI": services.registry.tracking_uri,
         "CHURN_REPORTS_DIR": services.reports.url,
         "CHURN_POLICY_FILE": str(policy_file or ""),
-        PLACE: json.dumps(asdict(place)) if place else "",
-        WAIT_FOR_GO: "yes" if wait_for_go else "",
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.night"],
-            env=os.environ | environment,
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-        )
-    return Child(process, log)
+    word = _FORKS.Event() if wait_for_go else None
+    process = _FORKS.Process(target=score_a_night, args=(environment, log, place, word))
+    process.start()
+    return Child(process, log, word)
