@@ -44,6 +44,9 @@ class Registry:
     def __init__(self, tracking_uri: str) -> None:
         answer_quickly()
         self.tracking_uri = tracking_uri
+        # What was loaded last, by its version and the digest that was recorded with it.
+        self._model: tuple[tuple[int, str | None], ChurnModel] | None = None
+        self._reference: tuple[tuple[int, str], pd.DataFrame] | None = None
 
     @property
     def _client(self) -> Any:
@@ -86,42 +89,53 @@ class Registry:
     def load(self, number: int, expected_digest: str | None = None) -> ChurnModel:
         """Download a version and verify its bytes before anything is deserialised.
 
-        The bytes must have the digest recorded with the version, and `expected_digest` where one is given.
+        The bytes must have the digest recorded with the version, and `expected_digest` where one is given. What was
+        loaded last is not downloaded again while that digest is recorded.
         Raises ArtifactRejected where they do not, or where a file is missing or damaged.
         """
         found = self._version(number)
+        recorded = found.tags.get(DIGEST_TAG)
+        if self._model and self._model[0] == (number, recorded) and expected_digest in (None, recorded):
+            return self._model[1]
         with tempfile.TemporaryDirectory(prefix="churn-model-") as folder:
             downloaded = self._download(found, MODEL_FOLDER, folder)
             files = {path.name: path.read_bytes() for path in downloaded.iterdir()}
-        recorded = found.tags.get(DIGEST_TAG)
         if recorded != digest(files) or expected_digest not in (None, recorded):
             raise ArtifactRejected(
                 f"The files of version {number} have the digest {digest(files)}, recorded is {recorded}"
                 + (f", expected {expected_digest}." if expected_digest else "."),
                 "Do not use this version: restore its artifact from a backup, or promote another version.",
             )
-        return ChurnModel.from_files(files)
+        model = ChurnModel.from_files(files)
+        self._model = (number, recorded), model
+        return model
 
     def load_reference(self, number: int) -> "pd.DataFrame":
         """The sample of training rows and scores that travels with a version (training.draw_reference).
 
-        It must be the file that was registered. Raises ArtifactRejected where it is not, is missing or cannot be read.
+        It must be the file that was registered; what was loaded last is not downloaded again while the digest of its
+        artifact is recorded. Raises ArtifactRejected where it is not, is missing or cannot be read.
         """
         import pandas as pd
         import pyarrow
 
         found = self._version(number)
+        recorded = found.tags.get(ARTIFACT_DIGEST_TAG)
+        if self._reference and self._reference[0] == (number, recorded):
+            return self._reference[1].copy(deep=False)
         with tempfile.TemporaryDirectory(prefix="churn-reference-") as folder:
             path = self._download(found, REFERENCE_FILE, folder)
-            if (recorded := found.tags.get(ARTIFACT_DIGEST_TAG)) is not None:  # early versions have none
+            if recorded is not None:  # early versions have none
                 self._download(found, CONTENTS_FILE, folder)
                 require_intact(Path(folder), recorded, [REFERENCE_FILE])
             try:
-                return pd.read_parquet(path)
+                reference = pd.read_parquet(path)
             except pyarrow.ArrowInvalid as error:
                 raise ArtifactRejected(
                     f"The reference of version {number} cannot be read: {error}.", "Register the model again."
                 ) from error
+        self._reference = ((number, recorded), reference) if recorded else None
+        return reference.copy(deep=False)
 
     def verify_artifact(self, number: int) -> None:
         """Download the whole artifact of a version and hold its code and data against what was registered.

@@ -233,6 +233,26 @@ def test_a_tampered_artifact_is_rejected_before_it_is_deserialised(
     assert deserialised == []
 
 
+def test_what_was_loaded_last_is_downloaded_once_while_its_digest_stands(
+    registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
+) -> None:
+    version = register(registry, model)
+    loaded, reference = registry.load(version.version), registry.load_reference(version.version)
+    reference["churn_probability"] = 0.0  # whatever a caller does with it
+    shutil.rmtree(folder_of(mlflow_server, version) / "artifacts")
+
+    assert registry.load(version.version, expected_digest=version.digest) is loaded
+    assert (registry.load_reference(version.version).churn_probability > 0).all()
+
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    for tag in ("digest", "artifact_digest"):
+        client.set_model_version_tag(MODEL_NAME, str(version.version), tag, "0" * 64)
+    with pytest.raises(ArtifactRejected):
+        registry.load(version.version)
+    with pytest.raises(ArtifactRejected):
+        registry.load_reference(version.version)
+
+
 def test_an_added_file_makes_the_artifact_another_one(
     registry: Registry, model: ChurnModel, mlflow_server: TestMlflow
 ) -> None:
