@@ -13,6 +13,9 @@ from psycopg.types.json import Jsonb
 from churn.core import training
 from churn.core.training import TrainingData
 from churn.errors import NoProductionModel
+from churn.jobs.decide_promotion import Retraining, decide_promotion
+from churn.jobs.plan_training import plan_training
+from churn.jobs.train_candidate import train_candidate
 from churn.jobs.validate_customers import validate_customers
 from churn.services import Services
 from churn.simulator import write_extract
@@ -62,6 +65,12 @@ def admit_simulated(
     (outcome,) = validate_customers(with_changes(services, policy=policy), str(path), replace=True)
     assert outcome.extract.admitted_count == count
     return rows
+
+
+def retrain_logistic(services: Services) -> Retraining:
+    """A retraining whose only candidate is the logistic regression, which takes a second."""
+    plan = plan_training(services)
+    return decide_promotion(services, plan, [train_candidate(services, plan, "logistic")])
 
 
 def simulated_training(count: int, seed: int) -> TrainingData:

@@ -11,13 +11,12 @@ from churn.cli import app as commands
 from churn.db import promotions
 from churn.errors import AlreadyRunning, ArtifactRejected, NoProductionModel, PromotionRefused
 from churn.jobs.promote_model import promote_model, reject_proposal
-from churn.jobs.retrain_model import retrain_model
 from churn.jobs.roll_back_model import roll_back_model
 from churn.policy import Policy
 from churn.records import Decision
 from churn.registry import MODEL_NAME
 from churn.services import Services
-from tests.jobs import admit_simulated, lightly, register_model
+from tests.jobs import admit_simulated, lightly, register_model, retrain_logistic
 from tests.jobs import promote_model as make_production
 from tests.makefile import make, said_well
 
@@ -62,7 +61,7 @@ def ledger(services: Services) -> list[dict[str, object]]:
 
 def test_what_the_gate_proposes_serves_when_a_person_says_so(services: Services) -> None:
     admit_simulated(services, count=3_000)
-    proposed = retrain_model(services)
+    proposed = retrain_logistic(services)
     assert proposed.awaits_approval
     assert serving(services) is None
     staged = services.registry.staging_version()

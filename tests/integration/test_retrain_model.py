@@ -22,7 +22,7 @@ from churn.services import Services
 from churn.tracking import Tracking
 from tests.conftest import TestDatabase, TestMlflow, TestServer, without_aliases
 from tests.histories import admit_leaving_customers, admit_rows
-from tests.jobs import admit_simulated, approve_model, lightly, promote_model, with_changes
+from tests.jobs import admit_simulated, approve_model, lightly, promote_model, retrain_logistic, with_changes
 from tests.server import random_free_port
 from tests.watched import open_services
 
@@ -120,7 +120,7 @@ def test_the_same_data_again_is_a_tie_and_keeps_production(retrained: Retrained)
 def test_a_truly_better_challenger_takes_over(services: Services) -> None:
     admit_simulated(services, count=3_000)
     weak = approve_model(services, shuffled=True)
-    result = retrain_model(services)
+    result = retrain_logistic(services)
     assert result.decision.approved
     assert result.model_version != weak
     assert services.registry.production_version().version == result.model_version
@@ -130,8 +130,7 @@ def test_a_truly_better_challenger_takes_over(services: Services) -> None:
 def test_a_model_below_the_floor_is_never_promoted(services: Services) -> None:
     admit_simulated(services, count=2_000)
     strict = lightly(services, minimum_auc=0.99)
-    plan = plan_training(strict)
-    result = decide_promotion(strict, plan, [train_candidate(strict, plan, "logistic")])
+    result = retrain_logistic(strict)
     assert not result.decision.approved
     assert "holdout AUC" in result.decision.reason
     with pytest.raises(NoProductionModel):
