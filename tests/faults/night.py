@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-import mlflow  # noqa: F401  imported for the forks, as all that a night needs
+import mlflow  # noqa: F401  what a night imports late is imported for its forks here
 
-from churn.core import engines, forest_kernels  # noqa: F401
+from churn.core import engines, forest_kernels  # noqa: F401  the same
 from churn.db import feature_stream
 from churn.jobs import score_customers as night
 from churn.services import Services

@@ -118,9 +118,9 @@ def test_the_same_data_again_is_a_tie_and_keeps_production(retrained: Retrained)
 
 
 def test_a_truly_better_challenger_takes_over(services: Services) -> None:
-    admit_simulated(services, count=3_000)
+    admit_simulated(services, count=5_000)
     weak = approve_model(services, shuffled=True)
-    result = retrain_logistic(services)
+    result = retrain_model(services)
     assert result.decision.approved
     assert result.model_version != weak
     assert services.registry.production_version().version == result.model_version
